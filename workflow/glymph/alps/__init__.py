@@ -1,0 +1,1 @@
+"""Stage alps: regions of interest, axes, and the ALPS index."""

@@ -1,0 +1,168 @@
+"""The ALPS index and the quality of its regions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from glymph.alps import axes as axis_versions
+from glymph.alps.roi import HEMISPHERES, TRACTS, Rois, coverage
+from glymph.common.errors import BadInput
+from glymph.common.registry import checked
+from glymph.common.spaces import head_angles, nearest_anatomical_axes
+
+EXPECTED_AXIS = {"projection": 2, "association": 1}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One region: mean ``tensor`` (3, 3) in world axes, mean FA and MD, and its quality.
+
+    ``voxels`` is the sum of weights of usable voxels, ``coverage`` its share of all weights, ``v1``
+    the principal direction of the mean dyadic (world axes). All None where nothing is usable.
+    """
+
+    tensor: np.ndarray | None
+    fa: float | None
+    md: float | None
+    v1: np.ndarray | None
+    voxels: float
+    coverage: float
+
+
+def measure(voxels: np.ndarray, weights: np.ndarray, maps: dict[str, np.ndarray]) -> Measured:
+    """Coverage-weighted means over the voxels of one region.
+
+    ``maps`` holds tensor (x, y, z, 3, 3), fa, md (x, y, z) and v1 (x, y, z, 3). A voxel outside
+    the image, or without a tensor (MD 0 or less), does not count.
+    """
+    inside = ((voxels >= 0) & (voxels < maps["md"].shape)).all(axis=1)
+    place = tuple(voxels[inside].T)
+    usable = maps["md"][place] > 0
+    place = tuple(axis[usable] for axis in place)
+    weight = weights[inside][usable].astype(np.float64)
+    total = float(weight.sum())
+    share = total / float(weights.sum()) if len(weights) else 0.0
+    if total <= 0:
+        return Measured(None, None, None, None, 0.0, 0.0)
+    v1 = maps["v1"][place].astype(np.float64)
+    dyadic = np.einsum("n,ni,nj->ij", weight, v1, v1)
+    return Measured(
+        tensor=np.average(maps["tensor"][place].astype(np.float64), axis=0, weights=weight),
+        fa=float(np.average(maps["fa"][place], weights=weight)),
+        md=float(np.average(maps["md"][place], weights=weight)),
+        v1=np.linalg.eigh(dyadic)[1][:, 2],
+        voxels=total,
+        coverage=share,
+    )
+
+
+def alps(projection: np.ndarray, association: np.ndarray) -> float:
+    """ALPS of one hemisphere from two tensors (3, 3) whose axes are x, y, z.
+
+    mean(Dxx projection, Dxx association) / mean(Dyy projection, Dzz association);
+    Taoka 2017 (10.1007/s11604-017-0617-z).
+    """
+    across = projection[0, 0] + association[0, 0]
+    return float(across / (projection[1, 1] + association[2, 2]))
+
+
+def compute(
+    maps: dict[str, np.ndarray],
+    affine: np.ndarray,
+    rois: Rois,
+    to_template: list,
+    from_template: list,
+    rotation: np.ndarray,
+    reported_axes: str,
+    min_coverage: float,
+) -> tuple[dict[str, float | None], np.ndarray]:
+    """All ALPS metrics of one DWI, and the regions' coverage maps (x, y, z, 4).
+
+    ``rotation`` (3x3) is the rotation part of the DWI-to-template transform. ``reported_axes``
+    names the axes in which the single diffusivities are given. A hemisphere with a region of which
+    less than ``min_coverage`` is usable gets None, never a number. The order of the coverage maps
+    is that of `region_names`. Raises `BadInput` where no hemisphere can be measured.
+    """
+    found, weights = {}, np.zeros((*maps["md"].shape, 4), np.float32)
+    for number, key in enumerate((h, t) for h in HEMISPHERES for t in TRACTS):
+        voxels, share = coverage(rois[key], affine, to_template, from_template)
+        found[key] = measure(voxels, share, maps)
+        inside = ((voxels >= 0) & (voxels < maps["md"].shape)).all(axis=1)
+        weights[(*voxels[inside].T, number)] = share[inside]
+    values: dict[str, float | None] = {}
+    for hemisphere in HEMISPHERES:
+        pair = {tract: found[hemisphere, tract] for tract in TRACTS}
+        usable = all(roi.voxels > 0 and roi.coverage >= min_coverage for roi in pair.values())
+        values |= _hemisphere(hemisphere, pair, usable, affine, rotation, reported_axes)
+    for version in axis_versions.AXES:
+        sides = [values[f"alps_{version}_{hemisphere}"] for hemisphere in HEMISPHERES]
+        values[f"alps_{version}_mean"] = None if None in sides else float(np.mean(sides))
+    if all(values[f"alps_template_{hemisphere}"] is None for hemisphere in HEMISPHERES):
+        raise BadInput(
+            "in both hemispheres too little of the ALPS regions lies in usable voxels",
+            cure="look at the registration and at the DWI's field of view",
+        )
+    values["alps_native_template_difference"] = _difference(values)
+    return checked(values | _pose(affine, rotation)), weights
+
+
+def _hemisphere(side, pair, usable, affine, rotation, reported_axes) -> dict:
+    values: dict[str, float | None] = {}
+    versions = _axes_of(pair, affine, rotation) if usable else {}
+    turned = {
+        version: {t: axes[t].T @ pair[t].tensor @ axes[t] for t in TRACTS}
+        for version, axes in versions.items()
+    }
+    for version in axis_versions.AXES:
+        tensors = turned.get(version)
+        values[f"alps_{version}_{side}"] = (
+            alps(tensors["projection"], tensors["association"]) if tensors else None
+        )
+    for tract in TRACTS:
+        roi, stem = pair[tract], f"alps_{side}_{tract}"
+        reported = turned[reported_axes][tract] if usable else None
+        for k, name in enumerate(("dxx", "dyy", "dzz")):
+            values[f"{stem}_{name}"] = float(reported[k, k]) if usable else None
+        expected = axis_versions.template(rotation)[:, EXPECTED_AXIS[tract]]
+        values |= {
+            f"{stem}_fa": roi.fa,
+            f"{stem}_md": roi.md,
+            f"{stem}_voxels": roi.voxels,
+            f"{stem}_coverage": roi.coverage,
+            f"{stem}_v1_angle": None if roi.v1 is None else _angle(roi.v1, expected),
+        }
+    return values
+
+
+def _axes_of(pair, affine, rotation) -> dict[str, dict[str, np.ndarray]]:
+    grid, template = axis_versions.native(affine), axis_versions.template(rotation)
+    own = axis_versions.principal(pair["projection"].v1, pair["association"].v1, rotation)
+    return {
+        "native": dict.fromkeys(TRACTS, grid),
+        "template": dict.fromkeys(TRACTS, template),
+        "principal": dict(zip(TRACTS, own, strict=True)),
+    }
+
+
+def _angle(first: np.ndarray, second: np.ndarray) -> float:
+    """Angle in degrees between two axes (sign ignored)."""
+    return float(np.degrees(np.arccos(np.clip(abs(first @ second), 0, 1))))
+
+
+def _difference(values: dict) -> float | None:
+    pair = values["alps_native_mean"], values["alps_template_mean"]
+    return None if None in pair else pair[0] - pair[1]
+
+
+def _pose(affine: np.ndarray, rotation: np.ndarray) -> dict[str, float]:
+    """How the head lies in the scanner and how the grid lies against the template."""
+    head = head_angles(rotation.T)
+    grid = head_angles(rotation @ nearest_anatomical_axes(affine))
+    return {
+        "head_pitch": head["pitch"],
+        "head_roll": head["roll"],
+        "head_yaw": head["yaw"],
+        "grid_tilt": grid["angle"],
+    }

@@ -1,0 +1,1 @@
+"""Stage anat: bias field, brain mask, template registration, tissue volumes."""

@@ -1,0 +1,1 @@
+"""What several stages share: errors, BIDS names, spaces, gradient tables, images, provenance."""

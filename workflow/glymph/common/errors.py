@@ -1,0 +1,60 @@
+"""The one exception that means "this input cannot be used", and how it is recorded."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+STOP_MARK = "GLYMPH-STOP "
+"""First bytes of an output that could not be made: no image or table reader accepts them."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a result does not exist.
+
+    ``file`` names the offending input, ``reason`` what is wrong with it, ``cure`` what the user
+    can do, ``stage`` the rule that found it.
+    """
+
+    reason: str
+    file: str = ""
+    cure: str = ""
+    stage: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.file}: " if self.file else ""
+        todo = f" To do: {self.cure}" if self.cure else ""
+        return f"{where}{self.reason}{todo}"
+
+
+class BadInput(Exception):
+    """The subject's data cannot give this result; no rerun will help until the data change.
+
+    Anything else that goes wrong (memory, disk, a bug) is an ordinary exception: the job fails and
+    is tried again by the next run.
+    """
+
+    def __init__(self, reason: str, file: str | Path = "", cure: str = "", stage: str = ""):
+        self.stop = Stop(reason=reason, file=str(file), cure=cure, stage=stage)
+        super().__init__(str(self.stop))
+
+
+def write_stop(path: str | Path, stop: Stop) -> None:
+    """Write ``stop`` in the place of the output ``path``."""
+    Path(path).write_text(STOP_MARK + json.dumps(asdict(stop)) + "\n", encoding="utf-8")
+
+
+def read_stop(path: str | Path) -> Stop | None:
+    """The `Stop` that stands in the place of ``path``, or None where ``path`` is a real result."""
+    mark = STOP_MARK.encode()
+    with open(path, "rb") as stream:
+        if stream.read(len(mark)) != mark:
+            return None
+        return Stop(**json.loads(stream.read().decode("utf-8")))
+
+
+def raised_in(stop: Stop, stage: str) -> Stop:
+    """``stop`` with the stage filled in, unless an earlier stage already has."""
+    return stop if stop.stage else replace(stop, stage=stage)

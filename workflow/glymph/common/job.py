@@ -1,0 +1,77 @@
+"""What every script of the workflow does around its one function call.
+
+`run` sends all output (also that of child processes and C++ libraries) to the rule's log, sets the
+thread counts of ITK, OpenMP and numba before any library is loaded, and keeps one bad subject from
+stopping the others: a `BadInput` leaves a `Stop` record in the place of every output, which later
+jobs of that subject pass on and the cohort tables list. Any other exception fails the job.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from glymph.common.errors import BadInput, Stop, raised_in, read_stop, write_stop
+
+THREAD_VARIABLES = (
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def run(main: Callable, snakemake, *, pass_stops: bool = True) -> None:
+    """Run ``main(snakemake)`` as one job of the workflow.
+
+    With ``pass_stops`` an input that is a `Stop` ends the job at once and is handed on; the
+    collecting rules turn this off and look at their inputs themselves.
+    """
+    _redirect_output(snakemake.log)
+    _set_threads(snakemake.threads)
+    try:
+        if pass_stops:
+            _raise_earlier_stop(snakemake.input)
+        main(snakemake)
+    except BadInput as problem:
+        stop = raised_in(problem.stop, snakemake.rule)
+        print(f"STOPPED in {stop.stage}: {stop}", flush=True)
+        for path in snakemake.output:
+            write_stop(path, stop)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        sys.exit(1)
+
+
+def _raise_earlier_stop(paths) -> None:
+    for path in paths:
+        stop = read_stop(path) if Path(path).is_file() else None
+        if stop:
+            raise BadInput(**vars(stop))
+
+
+def _set_threads(threads: int) -> None:
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(threads)
+
+
+def _redirect_output(log) -> None:
+    if not log:
+        return
+    descriptor = os.open(log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # File descriptors, not sys.stdout: only these catch child processes and C++ libraries.
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+
+
+def first_stop(paths) -> Stop | None:
+    """The first `Stop` among existing ``paths``, or None."""
+    return next((stop for path in paths if (stop := read_stop(path))), None)

@@ -1,0 +1,50 @@
+"""BIDS names: one subject-session ("unit") and the derivative files that belong to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+LABEL = r"[0-9a-zA-Z]+"
+FOLDER_PATTERN = rf"sub-{LABEL}(?:/ses-{LABEL})?"
+PREFIX_PATTERN = rf"sub-{LABEL}(?:_ses-{LABEL})?"
+
+
+@dataclass(frozen=True, order=True)
+class Unit:
+    """One subject, or one session of a subject where there are sessions (labels without prefix)."""
+
+    subject: str
+    session: str | None = None
+
+    def __post_init__(self):
+        for label in filter(None, (self.subject, self.session)):
+            if not re.fullmatch(LABEL, label):
+                raise ValueError(f"'{label}' is no BIDS label: letters and digits only")
+
+    @property
+    def participant_id(self) -> str:
+        return f"sub-{self.subject}"
+
+    @property
+    def session_id(self) -> str | None:
+        return f"ses-{self.session}" if self.session else None
+
+    @property
+    def folder(self) -> str:
+        """``sub-01`` or ``sub-01/ses-a``."""
+        return "/".join(filter(None, (self.participant_id, self.session_id)))
+
+    @property
+    def prefix(self) -> str:
+        """``sub-01`` or ``sub-01_ses-a``, the start of every file name of this unit."""
+        return "_".join(filter(None, (self.participant_id, self.session_id)))
+
+    @classmethod
+    def from_prefix(cls, prefix: str) -> Unit:
+        subject, _, session = prefix.removeprefix("sub-").partition("_ses-")
+        return cls(subject, session or None)
+
+    def path(self, datatype: str, name: str) -> str:
+        """``sub-01/ses-a/dwi/sub-01_ses-a_<name>``; an empty datatype means the unit's folder."""
+        return "/".join(filter(None, (self.folder, datatype, f"{self.prefix}_{name}")))

@@ -1,0 +1,84 @@
+"""The metric registry: ``resources/metrics.yaml`` defines every metric once."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+REGISTRY = Path(__file__).resolve().parents[3] / "resources" / "metrics.yaml"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One column of the metrics table.
+
+    ``plausible`` is the (low, high) range outside which a value is flagged, None for open ends.
+    """
+
+    name: str
+    label: str
+    unit: str
+    description: str
+    source: str
+    stage: str
+    plausible: tuple[float | None, float | None]
+
+    def is_plausible(self, value: float) -> bool:
+        low, high = self.plausible
+        return (low is None or value >= low) and (high is None or value <= high)
+
+    def sidecar(self) -> dict:
+        """Description of the column as BIDS wants it beside a table."""
+        low, high = self.plausible
+        return {
+            "LongName": self.label,
+            "Description": self.description,
+            "Units": self.unit,
+            "PlausibleRange": [low, high],
+            "Source": self.source,
+        }
+
+
+@cache
+def metrics(path: Path = REGISTRY) -> dict[str, Metric]:
+    """All metrics by name, in the registry's order, with ``{placeholders}`` expanded."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found: dict[str, Metric] = {}
+    for entry in content["metrics"]:
+        for metric in _expand(entry, content["expansions"]):
+            if metric.name in found:
+                raise ValueError(f"{path}: metric '{metric.name}' is defined twice")
+            found[metric.name] = metric
+    return found
+
+
+def _expand(entry: dict, expansions: dict[str, dict[str, str]]):
+    """One `Metric` for each combination of the placeholders in the entry's name.
+
+    In the name stands the key (``left``), in label and description its words.
+    """
+    used = [key for key in expansions if f"{{{key}}}" in entry["name"]]
+    for choice in itertools.product(*(expansions[key].items() for key in used)):
+        keys = {name: key for name, (key, _) in zip(used, choice, strict=True)}
+        words = {name: text for name, (_, text) in zip(used, choice, strict=True)}
+        yield Metric(
+            name=entry["name"].format(**keys),
+            label=entry["label"].format(**words),
+            unit=entry["unit"],
+            description=entry["description"].format(**words),
+            source=entry["source"],
+            stage=entry["stage"],
+            plausible=tuple(entry.get("plausible", (None, None))),
+        )
+
+
+def checked(values: dict[str, float | None]) -> dict[str, float | None]:
+    """``values`` unchanged; raises KeyError where the registry does not know one of the names."""
+    unknown = set(values) - set(metrics())
+    if unknown:
+        raise KeyError(f"not in {REGISTRY.name}: {', '.join(sorted(unknown))}")
+    return values

@@ -1,0 +1,1 @@
+"""Stage dwi: gradient check, denoising, motion and distortion correction, tensor, registration."""

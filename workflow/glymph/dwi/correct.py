@@ -1,0 +1,127 @@
+"""One pass over a diffusion series: check, denoise, estimate motion and distortion, resample once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nibabel as nib
+import numpy as np
+
+from glymph.common.errors import BadInput
+from glymph.common.gradients import GradientTable, read_fsl
+from glymph.common.images import array, load, read_json
+from glymph.common.spaces import apply_affine
+from glymph.dwi import distortion, motion
+from glymph.dwi.denoise import denoise, unring
+from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations
+from glymph.dwi.register import b0_to_t1w
+from glymph.dwi.tensor import brain_mask, select_shells
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """``data`` (x, y, z, volume) float32, its ``table``, ``b0`` mean and ``mask`` on one grid.
+
+    ``motion`` has a row per volume of the shells used; ``facts`` go into the sidecar.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    table: GradientTable
+    b0: np.ndarray
+    mask: np.ndarray
+    motion: list[dict[str, float]]
+    facts: dict
+
+
+def correct(
+    files: dict[str, str],
+    reverse: list[str],
+    t1w_brain: nib.Nifti1Image | None,
+    settings: dict,
+    threads: int,
+) -> Corrected:
+    """Correct one series as ``settings`` (the ``dwi`` part of the configuration) say.
+
+    ``files`` names dwi, bval, bvec and, where it exists, json. Raises `BadInput`, among others for
+    a gradient table that another orientation fits clearly better.
+    """
+    image = load(files["dwi"])
+    table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
+    keep = select_shells(table, settings["b_max"])
+    data, table = array(image)[..., keep], table.select(keep)
+    mask = brain_mask(data[..., table.is_b0].mean(axis=-1))
+    check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
+    data = denoise(data, mask, settings["denoise"])
+    if settings["unring"]:
+        data = unring(data, int(np.argmax(nib.affines.voxel_sizes(image.affine))), threads)
+    matrices = motion.estimate(data, image.affine, table, mask, settings["motion"])
+    b0 = _mean_b0(data, image.affine, table, matrices)
+    shift, method = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
+    moved = [
+        motion.resample(data[..., v], image.affine, matrices[v], shift) for v in range(len(table))
+    ]
+    data = np.stack(moved, axis=-1)
+    b0 = data[..., table.is_b0].mean(axis=-1)
+    mask = brain_mask(b0)
+    centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
+    facts = {
+        "gradient_check": check,
+        "distortion": method,
+        "volumes_used": [int(v) for v in keep],
+        "directions": table.directions(),
+    }
+    return Corrected(
+        data,
+        image.affine,
+        motion.rotate_gradients(table, matrices),
+        b0,
+        mask,
+        motion.displacements(matrices, centre),
+        facts,
+    )
+
+
+def check_gradients(data, table, mask, affine, settings, source) -> dict:
+    """Judge the table's orientation; raises `BadInput` where the configuration says "refuse"."""
+    verdict = judge(score_orientations(quick_tensors(data, table, mask), mask, affine))
+    print(f"gradient check: ratio {verdict['ratio']:.3f}, best {verdict['best']}", flush=True)
+    clearly_wrong = verdict["ratio"] < settings["gradient_check_ratio"]
+    if clearly_wrong and settings["gradient_check"] == "refuse":
+        raise BadInput(
+            f"the gradient table fits the image better as {verdict['best']} than as given "
+            f"(fibre coherence {1 / verdict['ratio']:.2f} times higher): an axis is flipped or "
+            "swapped",
+            source,
+            "correct the table, or set dwi.gradient_check to flag if you are sure of it",
+        )
+    return verdict | {"flagged": bool(clearly_wrong)}
+
+
+def _mean_b0(data, affine, table, matrices) -> np.ndarray:
+    volumes = np.flatnonzero(table.is_b0)
+    return np.mean([motion.resample(data[..., v], affine, matrices[v]) for v in volumes], axis=0)
+
+
+def _distortion(b0, affine, files, reverse, t1w_brain, settings):
+    """(displacement or None, what was used) by ``dwi.distortion``: auto, reverse, t1w or none."""
+    wanted = settings["distortion"]
+    direction = None
+    if "json" in files:
+        direction = read_json(files["json"]).get("PhaseEncodingDirection")
+    opposite = distortion.find_reverse(reverse, direction)
+    if wanted in ("auto", "reverse") and opposite:
+        axis = distortion.phase_axis(direction)
+        return distortion.from_reverse(b0, affine, opposite, axis), "reverse phase encoding"
+    if wanted == "reverse":
+        raise BadInput(
+            "no image with the opposite phase encoding", files["dwi"],
+            "add it to fmap/ with its PhaseEncodingDirection, or set dwi.distortion to auto",
+        )  # fmt: skip
+    if wanted == "t1w":
+        if t1w_brain is None:
+            raise BadInput("no T1w to correct distortion with", files["dwi"], "see dwi.distortion")
+        axis = distortion.phase_axis(direction)
+        rigid, _ = b0_to_t1w(b0, brain_mask(b0), affine, t1w_brain)
+        return distortion.from_anatomy(b0, affine, t1w_brain, rigid, axis), "registration to T1w"
+    return None, "none"

@@ -1,0 +1,181 @@
+"""Head motion and eddy currents: one affine per volume, gradients turned with the head."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from glymph.common.gradients import GradientTable
+from glymph.common.spaces import apply_affine, read_itk_affine, rotation_part, to_ants, voxel_sizes
+
+HEAD_RADIUS_MM = 80.0
+PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+
+
+def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, mask, engine: str):
+    """Affine of every volume: array (n, 4, 4) that maps reference world points to volume points.
+
+    The reference is the first b = 0 volume. ``engine`` "ants": rigid registration of each volume
+    to it, then of each diffusion-weighted volume, with twelve degrees of freedom for eddy currents,
+    to the mean of the weighted volumes, whose contrast it shares. "dipy": DIPY's affine pipeline
+    against the reference. "none": identities.
+    """
+    if engine == "none":
+        return np.tile(np.eye(4), (len(table), 1, 1))
+    if engine == "dipy":
+        return _estimate_dipy(data, affine, table)
+    return _estimate_ants(data, affine, table, mask)
+
+
+def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
+    from dipy.align import motion_correction
+    from dipy.core.gradients import gradient_table
+
+    gtab = gradient_table(table.bvals, bvecs=table.vectors, b0_threshold=50, atol=0.1)
+    _, matrices = motion_correction(data, gtab, affine=affine)
+    return np.moveaxis(matrices, -1, 0)
+
+
+def _estimate_ants(data, affine, table: GradientTable, mask) -> np.ndarray:
+    first = int(np.flatnonzero(table.is_b0)[0])
+    found = np.tile(np.eye(4), (len(table), 1, 1))
+    reference = _half_resolution(data[..., first], affine)
+    for volume in range(len(table)):
+        if volume != first:
+            moving = _half_resolution(data[..., volume], affine)
+            found[volume] = _register(reference, moving, "Rigid", np.eye(4))
+            _progress("rigid", volume, len(table))
+    weighted = np.flatnonzero(~table.is_b0)
+    mean = np.mean([resample(data[..., v], affine, found[v]) for v in weighted], axis=0)
+    target = to_ants(mean, affine)
+    for volume in weighted:
+        moving = to_ants(data[..., volume], affine)
+        found[volume] = _register(target, moving, "Affine", found[volume])
+        _progress("affine", volume, len(table))
+    return found
+
+
+def _half_resolution(volume: np.ndarray, affine: np.ndarray):
+    """An ANTs image at 4 mm at the finest: head motion does not need more to start from."""
+    import ants
+
+    size = tuple(max(4.0, float(edge)) for edge in voxel_sizes(affine))
+    return ants.resample_image(to_ants(volume, affine), size, False, 0)
+
+
+def _register(fixed, moving, kind: str, start: np.ndarray) -> np.ndarray:
+    """World (RAS) matrix of fixed points to moving points, from ``start``."""
+    import ants
+
+    from glymph.common.spaces import write_itk_affine
+
+    with tempfile.TemporaryDirectory() as folder:
+        initial = os.path.join(folder, "start.mat")
+        write_itk_affine(initial, start)
+        result = ants.registration(
+            fixed,
+            moving,
+            type_of_transform=kind,
+            initial_transform=[initial],
+            outprefix=os.path.join(folder, "volume_"),
+            aff_metric="mattes",
+            aff_sampling=32,
+            aff_random_sampling_rate=0.3,
+            aff_iterations=(100, 50),
+            aff_shrink_factors=(2, 1),
+            aff_smoothing_sigmas=(1, 0),
+            random_seed=1,
+        )
+        matrix = np.eye(4)
+        for path in result["fwdtransforms"]:
+            matrix = matrix @ read_itk_affine(path) if Path(path).exists() else matrix
+    return matrix
+
+
+def _progress(step: str, volume: int, total: int) -> None:
+    print(f"motion: {step} registration of volume {volume + 1} of {total}", flush=True)
+
+
+def resample(volume, affine, matrix, displacement=None) -> np.ndarray:
+    """One volume on its own grid after ``matrix`` (reference points to volume points), one spline.
+
+    ``displacement`` (x, y, z, 3), in world mm, is added to the reference points first: the same
+    interpolation undoes distortion and motion. Cubic interpolation; clipped to the range of the
+    input, which splines overshoot.
+    """
+    from scipy.ndimage import map_coordinates
+
+    if displacement is None and np.array_equal(matrix, np.eye(4)):
+        return np.asarray(volume, np.float32)
+    grid = np.stack(np.meshgrid(*map(np.arange, volume.shape), indexing="ij"), axis=-1)
+    points = apply_affine(affine, grid)
+    if displacement is not None:
+        points = points + displacement
+    voxels = apply_affine(np.linalg.inv(affine) @ matrix, points)
+    moved = map_coordinates(
+        np.asarray(volume, np.float32), np.moveaxis(voxels, -1, 0), order=3, mode="constant"
+    )
+    return np.clip(moved, min(0, float(volume.min())), float(volume.max())).astype(np.float32)
+
+
+def rotate_gradients(table: GradientTable, matrices: np.ndarray) -> GradientTable:
+    """``table`` as the head in the reference pose would see it.
+
+    A head turned by R against the reference sees the scanner's gradient g as R' g; left out, this
+    biases the tensor (Leemans and Jones 2009, 10.1002/mrm.21890).
+    """
+    turned = [rotation_part(m[:3, :3]).T @ v for m, v in zip(matrices, table.vectors, strict=True)]
+    return GradientTable(table.bvals, np.array(turned))
+
+
+def displacements(matrices: np.ndarray, centre: np.ndarray) -> list[dict[str, float]]:
+    """Per volume: six rigid parameters (mm, degrees), displacement and framewise displacement.
+
+    Displacements are root-mean-square over a sphere of 80 mm about ``centre`` (world mm):
+    sqrt(r2 tr(A'A) / 5 + |t|2) with A the linear part minus that of the other volume and t the
+    centre's shift (Jenkinson 2002, 10.1006/nimg.2002.1132). The rigid part alone is counted, so
+    that eddy-current shear does not pass for motion.
+    """
+    rigid = [_rigid_part(matrix, centre) for matrix in matrices]
+    rows = []
+    for volume, matrix in enumerate(rigid):
+        rows.append(
+            dict(zip(PARAMETERS, _six_parameters(matrix, centre), strict=True))
+            | {
+                "displacement": _rms(matrix, np.eye(4), centre),
+                "framewise_displacement": _rms(matrix, rigid[max(volume - 1, 0)], centre),
+            }
+        )
+    return rows
+
+
+def _rigid_part(matrix, centre):
+    rigid = np.eye(4)
+    rigid[:3, :3] = rotation_part(matrix[:3, :3])
+    rigid[:3, 3] = apply_affine(matrix, centre) - rigid[:3, :3] @ centre
+    return rigid
+
+
+def _six_parameters(matrix, centre):
+    r = matrix[:3, :3]
+    angles = (np.arctan2(r[2, 1], r[2, 2]), -np.arcsin(r[2, 0]), np.arctan2(r[1, 0], r[0, 0]))
+    return [*map(float, apply_affine(matrix, centre) - centre), *map(float, np.degrees(angles))]
+
+
+def _rms(first, second, centre) -> float:
+    linear = first[:3, :3] - second[:3, :3]
+    shift = apply_affine(first, centre) - apply_affine(second, centre)
+    return float(np.sqrt(HEAD_RADIUS_MM**2 * np.trace(linear.T @ linear) / 5 + shift @ shift))
+
+
+
+def summary(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Metrics of stage dwi from the rows of `displacements`; the first volume has no predecessor."""
+    framewise = [row["framewise_displacement"] for row in rows[1:]]
+    return {
+        "mean_framewise_displacement": float(np.mean(framewise)),
+        "max_displacement": max(row["displacement"] for row in rows),
+    }

@@ -1,0 +1,1 @@
+"""Stage metrics: one record per subject-session, one table per cohort, and who is missing."""

@@ -1,0 +1,137 @@
+"""The cohort's tables: metrics.tsv with its description, and exclusions.tsv."""
+
+from __future__ import annotations
+
+from glymph.common.errors import Stop
+from glymph.common.registry import metrics
+from glymph.inputs.index import Scan
+from glymph.inputs.participants import Participants
+
+BRANCHES = {"T1w": "anat", "dwi": "dwi"}
+"""Branch that is left out where an image of this kind is missing."""
+
+EXCLUSION_COLUMNS = [
+    "participant_id", "session_id", "branch", "stage", "reason", "file", "cure",
+]  # fmt: skip
+
+IDENTITY = {
+    "participant_id": "Subject, with the prefix sub-.",
+    "session_id": "Session, with the prefix ses-; n/a where there are no sessions.",
+}
+VARIABLES = {
+    "group": ("Diagnostic group from the participants table.", None),
+    "age": ("Age from the participants table.", "years"),
+    "sex": ("Sex from the participants table.", None),
+    "education": ("Education from the participants table.", "years"),
+    "mmse": ("Mini-Mental State Examination, 0 to 30.", "points"),
+    "moca": ("Montreal Cognitive Assessment, 0 to 30.", "points"),
+    "site": ("Site or scanner from the participants table.", None),
+}
+METHODS = {
+    "alps_axes": "Axis version that the group analysis uses and that the single diffusivities are "
+    "given in: native, template or principal.",
+    "alps_registration": "How the DWI was brought to the template.",
+    "dwi_distortion": "How susceptibility distortion was corrected.",
+    "flags": "Names of the metrics that are missing or outside their plausible range, separated by "
+    "commas.",
+    "workflow_version": "Version of the workflow.",
+    "software": "Fingerprint of the versions of all libraries that make numbers; rows that differ "
+    "here were made with different versions.",
+}
+
+
+def table(records: list[dict], participants: Participants | None, variables, axes: str):
+    """Rows and columns of metrics.tsv: one row per record, in the records' order.
+
+    ``variables`` are the participants' variables in use. A brain volume in the participants table
+    replaces the measured one.
+    """
+    shown = [name for name in VARIABLES if name in variables]
+    known = [name for name in metrics() if any(name in r["values"] for r in records)]
+    columns = [*IDENTITY, *shown, *known, *METHODS]
+    rows = []
+    for record in records:
+        person = _person(record["participant_id"], participants)
+        row = {key: record[key] for key in IDENTITY}
+        row |= {name: person.get(name) for name in shown}
+        row |= {name: record["values"].get(name) for name in known}
+        if person.get("brain_volume_mm3") is not None:
+            row["brain_volume_mm3"] = person["brain_volume_mm3"]
+        rows.append(row | _methods(record, axes))
+    return rows, columns
+
+
+def _person(participant_id: str, participants: Participants | None) -> dict:
+    if participants is None or participant_id in participants.unusable:
+        return {}
+    return participants.rows.get(participant_id, {})
+
+
+def _methods(record: dict, axes: str) -> dict:
+    return {
+        "alps_axes": axes,
+        "alps_registration": record["methods"].get("registration"),
+        "dwi_distortion": record["methods"].get("distortion"),
+        "flags": ",".join(flag["metric"] for flag in record["flags"]) or None,
+        "workflow_version": record["software"]["glymph"],
+        "software": record["software_hash"],
+    }
+
+
+def describe(columns: list[str], parameters: dict, software: dict) -> dict:
+    """Description of every column of metrics.tsv, and how the table was made."""
+    texts: dict[str, dict] = {name: {"Description": text} for name, text in IDENTITY.items()}
+    for name, (text, unit) in VARIABLES.items():
+        texts[name] = {"Description": text} | ({"Units": unit} if unit else {})
+    texts |= {name: metric.sidecar() for name, metric in metrics().items()}
+    texts |= {name: {"Description": text} for name, text in METHODS.items()}
+    return {name: texts[name] for name in columns} | {
+        "GeneratedBy": software,
+        "Parameters": parameters,
+    }
+
+
+def exclusions(
+    scans: list[Scan],
+    records: list[dict],
+    participants: Participants | None,
+    unmatched: list[tuple[str, Stop]],
+    excluded: list[str],
+) -> list[dict]:
+    """Every result that does not exist and every cell that was not used, with the reason."""
+    rows = [
+        _row(scan.unit.participant_id, scan.unit.session_id, BRANCHES.get(kind, kind), stop)
+        for scan in scans
+        for kind, stop in scan.problems.items()
+        if kind in BRANCHES or "no rule" in stop.reason
+    ]
+    rows += [
+        _row(record["participant_id"], record["session_id"], stop["stage"].split("_")[0], Stop(**stop))
+        for record in records
+        for stop in record["stops"]
+    ]
+    rows += [_row(name, None, "statistics", stop) for name, stop in unmatched]
+    for name, stops in (participants.problems if participants else {}).items():
+        rows += [_row(name, None, "statistics", stop) for stop in stops]
+    rows += [
+        _row(*_split(name), "all", Stop("listed under exclude", "", "remove it there", "inputs"))
+        for name in excluded
+    ]
+    return sorted(rows, key=lambda row: (row["participant_id"], row["session_id"] or ""))
+
+
+def _split(name: str) -> tuple[str, str | None]:
+    participant, _, session = name.partition("_")
+    return participant, session or None
+
+
+def _row(participant_id: str, session_id: str | None, branch: str, stop: Stop) -> dict:
+    return {
+        "participant_id": participant_id,
+        "session_id": session_id,
+        "branch": branch,
+        "stage": stop.stage,
+        "reason": stop.reason,
+        "file": stop.file or None,
+        "cure": stop.cure or None,
+    }

@@ -1,0 +1,70 @@
+"""The metrics of one subject-session, with flags and with what could not be made."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from glymph.common.errors import read_stop
+from glymph.common.images import read_json
+from glymph.common.names import Unit
+from glymph.common.provenance import software, software_hash
+from glymph.common.registry import checked, metrics
+
+
+def unit_record(unit: Unit, facts: list[str], checks: list[str]) -> dict:
+    """Collect one unit's results.
+
+    ``facts`` are the stages' JSON files, whose ``metrics`` are merged; ``checks`` those of stage
+    inputs. A file that is a `Stop` is listed in ``stops``, once per reason. Metrics of different
+    files must not share a name (ValueError).
+    """
+    values, stops, notes, methods = {}, [], [], {}
+    for path in [*checks, *facts]:
+        stop = read_stop(path)
+        if stop:
+            stops += [asdict(stop)] if asdict(stop) not in stops else []
+            continue
+        content = read_json(path)
+        notes += content.get("notes", [])
+        methods |= {k: content[k] for k in ("registration", "distortion") if k in content}
+        found = content.get("metrics", {})
+        if found.keys() & values.keys():
+            raise ValueError(f"{path}: {found.keys() & values.keys()} come from two stages")
+        values |= found
+    return {
+        "participant_id": unit.participant_id,
+        "session_id": unit.session_id,
+        "values": checked(values),
+        "flags": flags(values),
+        "stops": stops,
+        "notes": notes,
+        "methods": methods,
+        "software": software(),
+        "software_hash": software_hash(),
+    }
+
+
+def flags(values: dict[str, float | None]) -> list[dict]:
+    """One entry per value outside its plausible range or missing, in the registry's order."""
+    found = []
+    for name, metric in metrics().items():
+        if name not in values:
+            continue
+        value, (low, high) = values[name], metric.plausible
+        if value is None:
+            found.append({"metric": name, "value": None, "message": f"{metric.label} has no value"})
+        elif not metric.is_plausible(value):
+            limits = f"{'' if low is None else low} to {'' if high is None else high}".strip()
+            found.append(
+                {
+                    "metric": name,
+                    "value": value,
+                    "message": f"{metric.label} is {value:.4g} {_unit(metric.unit)}".rstrip()
+                    + f", plausible is {limits}",
+                }
+            )
+    return found
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else unit

@@ -1,0 +1,1 @@
+"""Stage qc: one self-contained page per subject-session."""

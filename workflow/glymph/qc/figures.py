@@ -1,0 +1,173 @@
+"""The pictures of a subject's page, each returned as PNG bytes.
+
+All panels are drawn in radiological-neutral world order: image arrays are first brought to the
+closest RAS storage, so that left is left in every picture whatever the file's storage.
+"""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to
+
+from glymph.common.images import array
+
+PLANES = ("sagittal", "coronal", "axial")
+COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
+DPI = 110
+
+
+def _png(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _ras(image: nib.Nifti1Image) -> nib.Nifti1Image:
+    return nib.as_closest_canonical(image)
+
+
+def _panel(axis, plane: np.ndarray, sizes, **style) -> None:
+    """One slice, first axis to the right, second up, with the voxels' true proportions."""
+    axis.imshow(
+        np.swapaxes(plane, 0, 1), origin="lower", aspect=sizes[1] / sizes[0],
+        interpolation="nearest", **style,
+    )  # fmt: skip
+    axis.set_axis_off()
+
+
+def _in_plane(sizes, axis: int):
+    return [size for k, size in enumerate(sizes) if k != axis]
+
+
+def _letters(axis, plane: str) -> None:
+    left, right = {"sagittal": ("P", "A"), "coronal": ("L", "R"), "axial": ("L", "R")}[plane]
+    style = {"transform": axis.transAxes, "color": "w", "fontsize": 8, "va": "center"}
+    axis.text(0.02, 0.5, left, ha="left", **style)
+    axis.text(0.98, 0.5, right, ha="right", **style)
+
+
+def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names) -> bytes:
+    """The four ALPS regions on direction-coloured FA (red left-right, green front-back, blue up).
+
+    ``regions`` (x, y, z, 4) are coverage maps in the order of ``names`` (left_projection, ...).
+    One row per region: sagittal, coronal and axial slice through its centre, zoomed to 60 mm.
+    """
+    fa, v1, regions = _ras(fa), _ras(v1), _ras(regions)
+    sizes = fa.header.get_zooms()[:3]
+    rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
+    weights = array(regions)
+    figure, axes = plt.subplots(4, 3, figsize=(8.4, 10.6), facecolor="k", layout="constrained")
+    for row, name in zip(axes, names, strict=True):
+        own = weights[..., names.index(name)]
+        if not own.any():
+            for axis in row:
+                axis.set_axis_off()
+            row[1].text(0.5, 0.5, f"{name}: outside the image", color="w", ha="center")
+            continue
+        centre = np.rint(np.average(np.argwhere(own > 0), axis=0, weights=own[own > 0])).astype(int)
+        for k, axis in enumerate(row):
+            _panel(axis, np.take(rgb, centre[k], axis=k), _in_plane(sizes, k))
+            _outline(axis, weights, names, centre[k], k)
+            _zoom(axis, np.delete(centre, k), _in_plane(sizes, k), rgb.shape)
+            _letters(axis, PLANES[k])
+        row[0].set_title(name.replace("_", " "), color="w", fontsize=9, loc="left")
+    return _png(figure)
+
+
+def _outline(axis, weights, names, index: int, k: int) -> None:
+    for number, name in enumerate(names):
+        plane = np.swapaxes(np.take(weights[..., number], index, axis=k), 0, 1)
+        if plane.max() > 0.3:
+            axis.contour(plane, [0.3], colors=COLOURS[name.split("_")[1]], linewidths=1.4)
+
+
+def _zoom(axis, centre, sizes, shape, half_mm: float = 30.0) -> None:
+    axis.set_xlim(centre[0] - half_mm / sizes[0], centre[0] + half_mm / sizes[0])
+    axis.set_ylim(centre[1] - half_mm / sizes[1], centre[1] + half_mm / sizes[1])
+
+
+def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names):
+    """Whole-brain slices of colour FA through the middle of all regions, regions outlined."""
+    fa, v1, regions = _ras(fa), _ras(v1), _ras(regions)
+    sizes = fa.header.get_zooms()[:3]
+    rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
+    weights = array(regions)
+    total = weights.sum(axis=-1)
+    weight = total[total > 0]
+    centre = np.average(np.argwhere(total > 0), axis=0, weights=weight) if len(weight) else 0
+    centre = np.rint(np.broadcast_to(centre, 3)).astype(int)
+    left = weights[..., [n.startswith("left") for n in names]].sum(axis=-1)
+    if left.any():  # a sagittal slice between the hemispheres would show no region
+        centre[0] = int(np.rint(np.argwhere(left > 0)[:, 0].mean()))
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
+    for k, axis in enumerate(axes):
+        _panel(axis, np.take(rgb, centre[k], axis=k), _in_plane(sizes, k))
+        _outline(axis, weights, names, centre[k], k)
+        _letters(axis, PLANES[k])
+    return _png(figure)
+
+
+def alignment(image: nib.Nifti1Image, edges_of: nib.Nifti1Image, colour: str = "#ff5a36") -> bytes:
+    """Three slices of ``image`` with the edges of ``edges_of`` (resampled to it) drawn over."""
+    image = _ras(image)
+    other = array(resample_from_to(edges_of, image, order=1))
+    data, sizes = array(image), image.header.get_zooms()[:3]
+    centre = [int(v) for v in np.argwhere(data > np.percentile(data, 60)).mean(axis=0)]
+    top = np.percentile(data[data > 0], 99.5)
+    inside = other[other > 0]
+    levels = np.unique(np.percentile(inside, (20, 60))) if len(inside) else []
+    figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
+    for k, axis in enumerate(axes):
+        _panel(axis, np.take(data, centre[k], axis=k), _in_plane(sizes, k), cmap="gray", vmin=0,
+               vmax=top)  # fmt: skip
+        plane = np.swapaxes(np.take(other, centre[k], axis=k), 0, 1)
+        if len(levels) and plane.max() > levels[0]:
+            axis.contour(plane, levels, colors=colour, linewidths=0.6)
+        _letters(axis, PLANES[k])
+    return _png(figure)
+
+
+def brain_outline(t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> bytes:
+    """Six slices of the T1w with the outline of its brain mask."""
+    t1w, mask = _ras(t1w), _ras(mask)
+    data, inside, sizes = array(t1w), array(mask) > 0, t1w.header.get_zooms()[:3]
+    places = np.argwhere(inside)
+    low, high = places.min(axis=0), places.max(axis=0)
+    top = np.percentile(data[inside], 99.5)
+    figure, axes = plt.subplots(2, 3, figsize=(8.4, 5.8), facecolor="k", layout="constrained")
+    for row, share in zip(axes, (0.4, 0.65), strict=True):
+        for k, axis in enumerate(row):
+            index = int(low[k] + share * (high[k] - low[k]))
+            _panel(axis, np.take(data, index, axis=k), _in_plane(sizes, k), cmap="gray", vmin=0,
+                   vmax=top)  # fmt: skip
+            plane = np.swapaxes(np.take(inside, index, axis=k), 0, 1)
+            axis.contour(plane, [0.5], colors="#ff5a36", linewidths=0.8)
+            _letters(axis, PLANES[k])
+    return _png(figure)
+
+
+def motion_trace(rows: list[dict[str, str]]) -> bytes:
+    """Translations, rotations and displacement of every volume of the series."""
+    volumes = range(len(rows))
+    figure, axes = plt.subplots(3, 1, figsize=(8.4, 5), sharex=True, layout="constrained")
+    groups = (
+        ("translation (mm)", ("trans_x", "trans_y", "trans_z")),
+        ("rotation (degrees)", ("rot_x", "rot_y", "rot_z")),
+        ("displacement (mm)", ("displacement", "framewise_displacement")),
+    )
+    for axis, (title, names) in zip(axes, groups, strict=True):
+        for name, dashes in zip(names, ("-", "--", ":"), strict=False):
+            axis.plot(volumes, [float(row[name]) for row in rows], dashes, label=name, lw=1.2)
+        axis.set_ylabel(title, fontsize=8)
+        axis.legend(fontsize=7, ncols=3, frameon=False, loc="upper left")
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[-1].set_xlabel("volume", fontsize=8)
+    return _png(figure)

@@ -1,0 +1,71 @@
+"""The page of one subject-session: numbers with their flags, and pictures to judge them by."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from glymph.common.registry import metrics
+
+TEMPLATES = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture with its title and what to look for in it."""
+
+    title: str
+    caption: str
+    png: bytes
+
+    @property
+    def source(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def render(record: dict, figures: list[Figure]) -> str:
+    """The HTML page, self-contained, of one record of stage metrics.
+
+    All text from files is escaped; nothing is loaded from elsewhere.
+    """
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    environment.filters["number"] = _number
+    flagged = {flag["metric"]: flag["message"] for flag in record["flags"]}
+    rows = [
+        {"metric": metric, "value": record["values"][name], "flag": flagged.get(name)}
+        for name, metric in metrics().items()
+        if name in record["values"]
+    ]
+    return environment.get_template("page.html.j2").render(
+        record=record,
+        title=" ".join(filter(None, (record["participant_id"], record["session_id"]))),
+        index=_index_table(record["values"]),
+        stages=_by_stage(rows),
+        figures=figures,
+    )
+
+
+def _index_table(values: dict) -> list[dict]:
+    """ALPS by axis version and side, for the head of the page."""
+    return [
+        {"axes": axes, **{side: values.get(f"alps_{axes}_{side}") for side in
+                          ("left", "right", "mean")}}
+        for axes in ("native", "template", "principal")
+        if f"alps_{axes}_mean" in values
+    ]  # fmt: skip
+
+
+def _by_stage(rows: list[dict]) -> dict[str, list[dict]]:
+    stages: dict[str, list[dict]] = {}
+    for row in rows:
+        stages.setdefault(row["metric"].stage, []).append(row)
+    return stages
+
+
+def _number(value: float | None, digits: int = 4) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:,.0f}" if abs(value) >= 10000 else f"{value:.{digits}g}"

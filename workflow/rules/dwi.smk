@@ -1,0 +1,146 @@
+"""Stage dwi: corrected series, tensor maps, and the way from the DWI to the template.
+
+INPUTS:  DWI with bval, bvec, json; images with reverse phase encoding; <unit>/inputs/*_dwi.json;
+         <unit>/anat/* where there is a T1w
+OUTPUTS: <unit>/dwi/*_desc-preproc_dwi.{nii.gz,bval,bvec,json}
+         <unit>/dwi/*_desc-preproc_dwiref.nii.gz, *_desc-brain_mask.nii.gz
+         <unit>/dwi/*_desc-motion_timeseries.tsv
+         <unit>/dwi/*_model-tensor_param-{fa,md,ad,rd,v1,tensor}_dwimap.nii.gz
+         <unit>/dwi/*_from-dwi_to-T1w_mode-image_xfm.mat, *_desc-register_dwi.json
+         <unit>/dwi/*_from-dwi_to-template_* instead, where there is no T1w
+"""
+
+
+def t1w_brain(wildcards):
+    """The T1w and its brain mask, where the distortion correction wants them and they exist."""
+    if config["dwi"]["distortion"] != "t1w" or "T1w" not in scan_of(wildcards).files:
+        return []
+    return [
+        path.format(folder=wildcards.folder, prefix=wildcards.prefix)
+        for path in (rules.anat_preproc.output.t1w, rules.anat_preproc.output.mask)
+    ]
+
+
+rule dwi_correct:
+    """Check gradients, denoise, correct motion, eddy currents and distortion; resample once."""
+    input:
+        check=unit_path("inputs", "dwi.json"),
+        files=source_file("dwi", "bval", "bvec", "json"),
+        opposite=lambda wildcards: list(scan_of(wildcards).reverse),
+        t1w_brain=t1w_brain,
+    output:
+        dwi=unit_path("dwi", "desc-preproc_dwi.nii.gz"),
+        bval=unit_path("dwi", "desc-preproc_dwi.bval"),
+        bvec=unit_path("dwi", "desc-preproc_dwi.bvec"),
+        facts=unit_path("dwi", "desc-preproc_dwi.json"),
+        b0=unit_path("dwi", "desc-preproc_dwiref.nii.gz"),
+        mask=unit_path("dwi", "desc-brain_mask.nii.gz"),
+        motion=unit_path("dwi", "desc-motion_timeseries.tsv"),
+    log:
+        unit_log("dwi_correct"),
+    benchmark:
+        unit_benchmark("dwi_correct")
+    params:
+        files=lambda wildcards: {
+            kind: path
+            for kind, path in scan_of(wildcards).files.items()
+            if kind in ("dwi", "bval", "bvec", "json")
+        },
+        settings=config["dwi"],
+        code=code("dwi/correct.py"),
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 90 * attempt,
+    conda:
+        env("dwi")
+    message:
+        "Correct the DWI of {wildcards.prefix}"
+    script:
+        "../scripts/dwi/correct.py"
+
+
+rule dwi_tensor:
+    """Fit the diffusion tensor by weighted least squares."""
+    input:
+        dwi=rules.dwi_correct.output.dwi,
+        bval=rules.dwi_correct.output.bval,
+        bvec=rules.dwi_correct.output.bvec,
+        mask=rules.dwi_correct.output.mask,
+    output:
+        fa=unit_path("dwi", "model-tensor_param-fa_dwimap.nii.gz"),
+        md=unit_path("dwi", "model-tensor_param-md_dwimap.nii.gz"),
+        ad=unit_path("dwi", "model-tensor_param-ad_dwimap.nii.gz"),
+        rd=unit_path("dwi", "model-tensor_param-rd_dwimap.nii.gz"),
+        v1=unit_path("dwi", "model-tensor_param-v1_dwimap.nii.gz"),
+        tensor=unit_path("dwi", "model-tensor_param-tensor_dwimap.nii.gz"),
+        facts=unit_path("dwi", "desc-tensor_dwi.json"),
+    log:
+        unit_log("dwi_tensor"),
+    benchmark:
+        unit_benchmark("dwi_tensor")
+    params:
+        code=code("dwi/tensor.py"),
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    conda:
+        env("dwi")
+    message:
+        "Fit the tensor of {wildcards.prefix}"
+    script:
+        "../scripts/dwi/tensor.py"
+
+
+rule dwi_register:
+    """Align b = 0 to the T1w (rigid)."""
+    input:
+        b0=rules.dwi_correct.output.b0,
+        mask=rules.dwi_correct.output.mask,
+        t1w=rules.anat_preproc.output.t1w,
+        t1w_mask=rules.anat_preproc.output.mask,
+    output:
+        affine=unit_path("dwi", "from-dwi_to-T1w_mode-image_xfm.mat"),
+        facts=unit_path("dwi", "desc-register_dwi.json"),
+    log:
+        unit_log("dwi_register"),
+    benchmark:
+        unit_benchmark("dwi_register")
+    params:
+        code=code("dwi/register.py"),
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    conda:
+        env("dwi")
+    message:
+        "Align the DWI of {wildcards.prefix} to its T1w"
+    script:
+        "../scripts/dwi/register.py"
+
+
+rule dwi_register_fa:
+    """Register FA to the template's white matter, for a unit without T1w."""
+    input:
+        fa=rules.dwi_tensor.output.fa,
+        template=list((config["template"] or {}).values()),
+    output:
+        affine=unit_path("dwi", "from-dwi_to-template_desc-affine_mode-image_xfm.mat"),
+        warp=unit_path("dwi", "from-dwi_to-template_desc-warp_mode-image_xfm.nii.gz"),
+        inverse_warp=unit_path("dwi", "from-template_to-dwi_desc-warp_mode-image_xfm.nii.gz"),
+        facts=unit_path("dwi", "desc-registerfa_dwi.json"),
+    log:
+        unit_log("dwi_register_fa"),
+    benchmark:
+        unit_benchmark("dwi_register_fa")
+    params:
+        template=config["template"],
+        code=code("dwi/register_fa.py"),
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    conda:
+        env("dwi")
+    message:
+        "Register the FA of {wildcards.prefix} to the template (it has no T1w)"
+    script:
+        "../scripts/dwi/register_fa.py"

@@ -1,0 +1,56 @@
+"""Stage inputs: every image is read whole once, before any long job of its subject.
+
+INPUTS:  images and sidecars of the BIDS dataset
+OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it cannot be used
+         dataset_description.json
+"""
+
+
+def files_of_kind(wildcards):
+    """The image of a kind by name, with its sidecars: nothing else of the unit matters here."""
+    kinds = (wildcards.kind, "bval", "bvec", "json") if wildcards.kind == "dwi" else (wildcards.kind,)
+    files = scan_of(wildcards).files
+    return {kind: files[kind] for kind in kinds if kind in files}
+
+
+rule inputs_check:
+    """Check one image of one unit; a bad one stops what depends on it and nothing else."""
+    input:
+        files=lambda wildcards: list(files_of_kind(wildcards).values()),
+    output:
+        facts=unit_path("inputs", "{kind}.json"),
+    log:
+        unit_log("inputs_check_{kind}"),
+    wildcard_constraints:
+        kind="T1w|T2w|FLAIR|dwi",
+    params:
+        files=files_of_kind,
+        b_max=config["dwi"]["b_max"],
+        code=code("inputs/check.py"),
+    priority: 100  # all checks come before the first long job
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=10,
+    conda:
+        env("core")
+    message:
+        "Check the {wildcards.kind} of {wildcards.prefix}"
+    script:
+        "../scripts/inputs/check.py"
+
+
+rule inputs_describe:
+    """Describe the output folder as a BIDS derivative dataset."""
+    output:
+        description=f"{OUT}/dataset_description.json",
+    log:
+        f"{OUT}/logs/inputs_describe.log",
+    params:
+        code=code("inputs/describe.py"),
+    localrule: True
+    conda:
+        env("core")
+    message:
+        "Write dataset_description.json"
+    script:
+        "../scripts/inputs/describe.py"

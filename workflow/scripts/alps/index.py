@@ -1,0 +1,47 @@
+"""Compute ALPS of one unit (rule alps_index)."""
+
+import numpy as np
+
+from glymph.alps.index import compute
+from glymph.alps.roi import load_rois, region_names
+from glymph.common.images import array, load, save, write_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.common.spaces import read_itk_affine, rotation_part
+from glymph.common.tensors import as_matrices
+
+
+def main(snakemake):
+    source, settings = snakemake.input, snakemake.params.settings
+    maps = {name: array(load(source[name])) for name in ("fa", "md", "v1")}
+    maps["tensor"] = as_matrices(array(load(source.tensor)))
+    affine = load(source.fa).affine
+    rigid = source.get("to_t1w")
+    values, weights = compute(
+        maps,
+        affine,
+        load_rois(settings),
+        to_template=[*_step(rigid, False), (source.affine, True), (source.inverse_warp, False)],
+        from_template=[(source.warp, False), (source.affine, False), *_step(rigid, True)],
+        rotation=_rotation(rigid, source.affine),
+        reported_axes=settings["axes"],
+        min_coverage=settings["min_coverage"],
+    )
+    provenance = stamp([source.tensor, source.affine, source.warp], dict(settings))
+    via = "T1w" if rigid else "FA to the white-matter template (no T1w)"
+    write_json({"metrics": values, "registration": via} | provenance, snakemake.output.facts)
+    save(weights, affine, snakemake.output.regions, {"Regions": region_names()} | provenance)
+
+
+def _step(rigid, inverse):
+    return [(rigid, inverse)] if rigid else []
+
+
+def _rotation(rigid, affine) -> np.ndarray:
+    """Rotation part of the whole linear transform from the DWI to the template."""
+    to_t1w = read_itk_affine(rigid) if rigid else np.eye(4)
+    return rotation_part((np.linalg.inv(read_itk_affine(affine)) @ to_t1w)[:3, :3])
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,31 @@
+"""N4 and brain extraction of a T1w (rule anat_preproc)."""
+
+import nibabel as nib
+import numpy as np
+
+from glymph.anat.brain import brain_mask, correct_bias
+from glymph.common.images import array, load, save
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+
+
+def main(snakemake):
+    source, params = snakemake.input.t1w, snakemake.params
+    raw = load(source)
+    raw = nib.Nifti1Image(array(raw).reshape(raw.shape[:3]), raw.affine)
+    corrected = nib.Nifti1Image(correct_bias(raw), raw.affine)
+    mask, made_by = brain_mask(
+        corrected, params.engine, params.intensity, next(iter(snakemake.input.mask), None), source
+    )
+    settings = {"engine": params.engine, "intensity": params.intensity}
+    save(array(corrected), raw.affine, snakemake.output.t1w, stamp([source], {"bias": "N4"}))
+    save(
+        mask.astype(np.uint8),
+        raw.affine,
+        snakemake.output.mask,
+        stamp([source], settings, Type="Brain", MadeBy=made_by),
+    )
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

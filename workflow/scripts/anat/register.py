@@ -1,0 +1,25 @@
+"""Register a T1w brain to the template (rule anat_register)."""
+
+import nibabel as nib
+
+from glymph.anat.register import register_to_template, to_template
+from glymph.common.images import array, load, save, write_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.common.template import load_template
+
+
+def main(snakemake):
+    params, out = snakemake.params, snakemake.output
+    t1w = load(snakemake.input.t1w)
+    brain = nib.Nifti1Image(array(t1w) * (array(load(snakemake.input.mask)) > 0), t1w.affine)
+    template = load_template(params.template)
+    files = {name: out[name] for name in ("affine", "warp", "inverse_warp")}
+    facts = register_to_template(brain, template, params.settings, files)
+    size = params.settings["resolution_mm"]
+    save(*to_template(brain, template, out.affine, out.warp, size), out.warped)
+    write_json(facts | stamp([snakemake.input.t1w], dict(params.settings)), out.facts)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

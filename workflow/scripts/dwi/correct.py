@@ -1,0 +1,38 @@
+"""Correct a diffusion series (rule dwi_correct)."""
+
+import nibabel as nib
+import numpy as np
+
+from glymph.common.gradients import write_fsl
+from glymph.common.images import array, load, save, write_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.common.tables import write_tsv
+from glymph.dwi.correct import correct
+from glymph.dwi.motion import summary
+
+
+def main(snakemake):
+    params, out = snakemake.params, snakemake.output
+    brain = None
+    if snakemake.input.t1w_brain:
+        t1w, mask = map(load, snakemake.input.t1w_brain)
+        brain = nib.Nifti1Image(array(t1w) * (array(mask) > 0), t1w.affine)
+    done = correct(
+        params.files, list(snakemake.input.opposite), brain, params.settings, snakemake.threads
+    )
+    save(done.data, done.affine, out.dwi)
+    save(done.b0, done.affine, out.b0)
+    save(done.mask.astype(np.uint8), done.affine, out.mask)
+    write_fsl(done.table, out.bval, out.bvec, done.affine)
+    write_tsv(done.motion, out.motion)
+    metrics = summary(done.motion) | {
+        "gradient_coherence_ratio": done.facts["gradient_check"]["ratio"],
+        "dwi_directions": done.facts["directions"],
+    }
+    facts = {"metrics": metrics, **done.facts}
+    write_json(facts | stamp(list(params.files.values()), dict(params.settings)), out.facts)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821

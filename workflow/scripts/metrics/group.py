@@ -1,0 +1,26 @@
+"""Make the cohort's tables (rule metrics_group)."""
+
+from glymph.common.images import read_json, write_json
+from glymph.common.job import run
+from glymph.common.provenance import software
+from glymph.common.tables import write_tsv
+from glymph.inputs.cohort import load_participants, reread, unmatched
+from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
+
+
+def main(snakemake):
+    config, out = snakemake.params.config, snakemake.output
+    scans = reread(config, snakemake.params.index_file).scans
+    records = [read_json(path) for path in snakemake.input.records]
+    participants = load_participants(config)
+    used = [name for name, column in config["participants"]["columns"].items() if column]
+    rows, columns = table(records, participants, used, config["alps"]["axes"])
+    without = unmatched(scans, participants) if participants else []
+    left_out = exclusions(scans, records, participants, without, config["exclude"])
+    write_tsv(rows, out.table, columns)
+    write_json(describe(columns, dict(config), software()), out.description)
+    write_tsv(left_out, out.exclusions, EXCLUSION_COLUMNS)
+
+
+if __name__ == "__main__":
+    run(main, snakemake, pass_stops=False)  # noqa: F821
