@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import zlib
 from pathlib import Path
@@ -114,6 +115,8 @@ def _open(path: str) -> nib.Nifti1Image:
 
 def _read(image: nib.Nifti1Image, path: str) -> np.ndarray:
     try:
+        if path.endswith(".gz"):
+            _check_gzip(path)
         return array(image)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadInput(
@@ -121,11 +124,25 @@ def _read(image: nib.Nifti1Image, path: str) -> np.ndarray:
         ) from None
 
 
+def _check_gzip(path: str) -> None:
+    """Read to the checksum at the end, which nibabel never reaches; raises OSError or EOFError."""
+    with gzip.open(path) as stream:
+        while stream.read(1 << 22):
+            pass
+
+
+def _stored_pixdim(path: str) -> np.ndarray:
+    """The three voxel sizes as they stand in the file: nibabel mends zeros when it loads."""
+    with nib.openers.ImageOpener(path) as stream:
+        return nib.Nifti1Header.from_fileobj(stream, check=False)["pixdim"][1:4]
+
+
 def _check_grid(image: nib.Nifti1Image, path: str) -> None:
     header = image.header
     if not np.isfinite(image.affine).all():
         raise BadInput("its affine is not finite", path, "convert it again")
-    sizes = np.concatenate([voxel_sizes(image.affine), np.abs(header["pixdim"][1:4])])
+    stored = header["pixdim"][1:4] if isinstance(header, nib.Nifti2Header) else _stored_pixdim(path)
+    sizes = np.concatenate([voxel_sizes(image.affine), np.abs(stored)])
     if (sizes < 1e-3).any():
         raise BadInput("a voxel size is zero", path, "convert it again with the true voxel sizes")
     if min(image.shape[:3]) < 4:

@@ -1,0 +1,51 @@
+# `make demo` and `make test` set up what they need by themselves. `make help` lists all targets.
+PYTHON ?= python3
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHONPATH := $(CURDIR)/workflow$(if $(PYTHONPATH),:$(PYTHONPATH))
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+# Without .pyc files every job would compile its libraries anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help env demo test lint format lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+env: $(READY) ## make the virtual environment .venv from requirements.txt
+
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed (set PYTHON=...)"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+demo: $(READY) ## simulate a cohort with known truth into demo/bids and run the workflow on it
+	$(BIN)/python -m glymph.simulate demo/bids demo/truth --per-group 3 --seed 1 --jobs $(CORES)
+	$(BIN)/snakemake --cores $(CORES) --config bids_dir=demo/bids output_dir=demo/results
+	$(BIN)/python benchmarks/demo_truth.py demo/results demo/truth
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup tests
+
+lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/python -m glymph.simulate demo/lint demo/linttruth --per-group 1 --light --seed 1
+	$(BIN)/snakemake --lint --config bids_dir=demo/lint output_dir=demo/lintresults
+
+format: $(READY) ## apply ruff and snakefmt
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow/rules
+
+lock: $(READY) ## write the installed versions into requirements.txt
+	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze; } > requirements.new && mv requirements.new requirements.txt
+
+clean: ## remove the demo, caches and the environment
+	rm -rf demo $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

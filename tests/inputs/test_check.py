@@ -1,0 +1,247 @@
+"""Every bad image of the list: one message that names the file, the fault and the cure."""
+
+import gzip
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from glymph.common.errors import BadInput
+from glymph.inputs.check import check_anatomical, check_diffusion
+from tests.conftest import rotation
+
+SHAPE = (12, 13, 14)
+
+
+def save(path, data, affine=None, sform=1, qform=1):
+    image = nib.Nifti1Image(data, np.diag([2.0, 2, 2, 1]) if affine is None else affine)
+    image.set_sform(image.affine, sform)
+    image.set_qform(image.affine, qform)
+    nib.save(image, path)
+    return str(path)
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(50, 900, shape).astype(np.float32)
+
+
+@pytest.fixture
+def t1w(tmp_path):
+    return save(tmp_path / "sub-01_T1w.nii.gz", noise(*SHAPE))
+
+
+@pytest.fixture
+def dwi(tmp_path):
+    """A sound series of one b = 0 and 7 directions; returns the dict of its files."""
+    path = save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, 8))
+    v = np.random.default_rng(1).normal(size=(3, 8))
+    v /= np.linalg.norm(v, axis=0)
+    v[:, 0] = 0
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", v, fmt="%.8f")
+    (tmp_path / "sub-01_dwi.bval").write_text("0 " + " ".join(["1000"] * 7))
+    (tmp_path / "sub-01_dwi.json").write_text(json.dumps({"PhaseEncodingDirection": "j-"}))
+    stem = tmp_path / "sub-01_dwi"
+    return {"dwi": path} | {k: f"{stem}.{k}" for k in ("bval", "bvec", "json")}
+
+
+def refused(call, *args, match, file=None):
+    with pytest.raises(BadInput, match=match) as caught:
+        call(*args)
+    stop = caught.value.stop
+    assert stop.cure, "every message says what to do"
+    if file:
+        assert stop.file.endswith(file)
+    return str(stop)
+
+
+def test_sound_images_pass(t1w, dwi):
+    assert check_anatomical(t1w)["storage"] == "RAS"
+    facts = check_diffusion(dwi, 1500)
+    assert (facts["volumes"], facts["directions"], facts["phase_encoding"]) == (8, 7, "j-")
+
+
+def test_sound_in_every_storage(storage, tmp_path):
+    _, affine = storage
+    check_anatomical(save(tmp_path / "a.nii.gz", noise(*SHAPE), affine))
+
+
+def test_four_axes_of_which_one_is_single_pass(tmp_path):
+    check_anatomical(save(tmp_path / "a.nii.gz", noise(*SHAPE, 1)))
+
+
+def test_4d_t1w(tmp_path):
+    path = save(tmp_path / "a_T1w.nii.gz", noise(*SHAPE, 3))
+    refused(check_anatomical, path, match="4D image", file="a_T1w.nii.gz")
+
+
+def test_empty_file(tmp_path):
+    path = tmp_path / "a_T1w.nii.gz"
+    path.touch()
+    refused(check_anatomical, str(path), match="empty", file="a_T1w.nii.gz")
+
+
+def test_empty_gzip(tmp_path):
+    path = tmp_path / "a_T1w.nii.gz"
+    path.write_bytes(gzip.compress(b""))
+    refused(check_anatomical, str(path), match="not readable", file="a_T1w.nii.gz")
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_truncated_gzip(t1w, share):
+    from pathlib import Path
+
+    whole = Path(t1w).read_bytes()
+    Path(t1w).write_bytes(whole[: int(len(whole) * share)])
+    refused(check_anatomical, t1w, match="truncated|not readable", file="sub-01_T1w.nii.gz")
+
+
+def test_corrupt_gzip(t1w):
+    from pathlib import Path
+
+    content = bytearray(Path(t1w).read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40] = bytes(40)
+    Path(t1w).write_bytes(content)
+    refused(check_anatomical, t1w, match="damaged", file="sub-01_T1w.nii.gz")
+
+
+def test_not_an_image(tmp_path):
+    path = tmp_path / "a_T1w.nii.gz"
+    path.write_bytes(b"hello" * 200)
+    refused(check_anatomical, str(path), match="not readable")
+
+
+def test_header_that_promises_too_much(tmp_path):
+    path = tmp_path / "a_T1w.nii"
+    save(path, noise(*SHAPE))
+    content = bytearray(path.read_bytes())
+    content[42:48] = np.array([30000, 30000, 30000], "<i2").tobytes()  # dim[1..3]
+    path.write_bytes(content)
+    refused(check_anatomical, str(path), match="promises")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan(tmp_path, value):
+    data = noise(*SHAPE)
+    data[3, 3, 3] = value
+    refused(check_anatomical, save(tmp_path / "a.nii.gz", data), match="1 voxels are NaN")
+
+
+def test_constant(tmp_path):
+    refused(check_anatomical, save(tmp_path / "a.nii.gz", np.full(SHAPE, 7.0)), match="constant")
+
+
+def test_zero_voxel_size(tmp_path):
+    path = tmp_path / "a.nii"
+    save(path, noise(*SHAPE), sform=0)
+    content = bytearray(path.read_bytes())
+    content[80:84] = np.array([0], "<f4").tobytes()  # pixdim[1]
+    path.write_bytes(content)
+    refused(check_anatomical, str(path), match="voxel size is zero")
+
+
+def test_zero_column_in_the_affine(tmp_path):
+    path = tmp_path / "a.nii"
+    save(path, noise(*SHAPE), qform=0)
+    content = bytearray(path.read_bytes())
+    content[280:292] = bytes(12)  # srow_x
+    path.write_bytes(content)
+    refused(check_anatomical, str(path), match="voxel size is zero")
+
+
+def test_no_orientation(tmp_path):
+    path = save(tmp_path / "a.nii.gz", noise(*SHAPE), sform=0, qform=0)
+    refused(check_anatomical, path, match="neither sform nor qform")
+
+
+def test_conflicting_forms(tmp_path):
+    image = nib.Nifti1Image(noise(*SHAPE), np.diag([2.0, 2, 2, 1]))
+    image.set_sform(np.diag([-2.0, 2, 2, 1]), 1)
+    image.set_qform(np.diag([2.0, 2, 2, 1]), 1)
+    nib.save(image, tmp_path / "a.nii.gz")
+    refused(check_anatomical, str(tmp_path / "a.nii.gz"), match="sform and qform")
+
+
+def test_sheared_affine(tmp_path):
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[0, 1] = 0.4
+    image = nib.Nifti1Image(noise(*SHAPE), affine)
+    image.set_sform(affine, 1)
+    image.header["qform_code"] = 0
+    nib.save(image, tmp_path / "a.nii.gz")
+    refused(check_anatomical, str(tmp_path / "a.nii.gz"), match="shear")
+
+
+def test_colour_image(tmp_path):
+    rgb = np.zeros(SHAPE, dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    nib.save(nib.Nifti1Image(rgb, np.eye(4)), tmp_path / "a.nii.gz")
+    refused(check_anatomical, str(tmp_path / "a.nii.gz"), match="no intensities")
+
+
+def test_missing_file(tmp_path):
+    refused(check_anatomical, str(tmp_path / "none.nii.gz"), match="does not exist")
+
+
+@pytest.mark.parametrize("kind", ["bval", "bvec"])
+def test_missing_gradient_file(dwi, kind):
+    del dwi[kind]
+    refused(check_diffusion, dwi, 1500, match=f"no .{kind}", file="sub-01_dwi.nii.gz")
+
+
+def test_missing_json_is_a_note(dwi):
+    del dwi["json"]
+    notes = check_diffusion(dwi, 1500)["notes"]
+    assert "no JSON sidecar" in notes[0]
+    assert "sub-01_dwi.nii.gz" in notes[0]
+
+
+def test_missing_phase_encoding_is_a_note(dwi, tmp_path):
+    (tmp_path / "sub-01_dwi.json").write_text("{}")
+    assert "PhaseEncodingDirection" in check_diffusion(dwi, 1500)["notes"][0]
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", ""])
+def test_bad_json(dwi, tmp_path, text):
+    (tmp_path / "sub-01_dwi.json").write_text(text)
+    refused(check_diffusion, dwi, 1500, match="JSON", file="sub-01_dwi.json")
+
+
+def test_3d_dwi(dwi, tmp_path):
+    save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE))
+    refused(check_diffusion, dwi, 1500, match="3D image", file="sub-01_dwi.nii.gz")
+
+
+def test_volumes_do_not_match(dwi, tmp_path):
+    save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, 9))
+    refused(check_diffusion, dwi, 1500, match="8 b-values for an image of 9", file=".bval")
+
+
+def test_no_b0(dwi, tmp_path):
+    (tmp_path / "sub-01_dwi.bval").write_text(" ".join(["1000"] * 8))
+    v = np.tile(np.eye(3)[:, :1], 8)
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", v)
+    refused(check_diffusion, dwi, 1500, match="no volume with b = 0", file=".bval")
+
+
+def test_too_few_directions(dwi, tmp_path):
+    v = np.eye(3)[:, [0, 0, 1, 2, 0, 1, 2, 0]].astype(float)
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", v)
+    refused(check_diffusion, dwi, 1500, match="3 diffusion directions", file=".bvec")
+
+
+def test_all_shells_above_the_limit(dwi):
+    refused(check_diffusion, dwi, 500, match="0 diffusion directions")
+
+
+def test_dead_volume(dwi, tmp_path):
+    data = noise(*SHAPE, 8)
+    data[..., 5] = 0
+    save(tmp_path / "sub-01_dwi.nii.gz", data)
+    refused(check_diffusion, dwi, 1500, match="volume 5: constant", file="sub-01_dwi.nii.gz")
+
+
+def test_tilted_slab_passes(dwi, tmp_path):
+    affine = np.eye(4)
+    affine[:3, :3] = rotation(pitch=36) * 2
+    save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, 8), affine)
+    check_diffusion(dwi, 1500)

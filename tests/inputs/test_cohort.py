@@ -1,0 +1,248 @@
+"""Configuration, index and participants: what is found, what is refused, what is only reported."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
+from glymph.inputs.config import ConfigError, check_config
+from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
+from glymph.inputs.participants import ParticipantsError, read_participants
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config(tmp_path):
+    return copy.deepcopy(DEFAULTS) | {
+        "bids_dir": str(tmp_path / "bids"),
+        "output_dir": str(tmp_path / "out"),
+    }
+
+
+@pytest.fixture
+def bids(tmp_path):
+    """A skeleton: empty files in the right places."""
+    folder = tmp_path / "bids"
+
+    def add(*paths):
+        for path in paths:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.touch()
+        return folder
+
+    add("sub-01/anat/sub-01_T1w.nii.gz", "sub-01/dwi/sub-01_dwi.nii.gz")
+    add("sub-01/dwi/sub-01_dwi.bval", "sub-01/dwi/sub-01_dwi.bvec", "sub-01/dwi/sub-01_dwi.json")
+    (folder / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
+    return add
+
+
+def scan(tmp_path, filters=None, several="error", mask=None):
+    return {s.unit.prefix: s for s in scan_bids(tmp_path / "bids", filters or {}, several, mask)}
+
+
+def test_default_configuration_is_valid():
+    check_config(DEFAULTS)
+
+
+def test_every_key_of_the_schema_has_a_description_and_refuses_strangers():
+    schema = json.loads((ROOT / "workflow" / "schemas" / "config.schema.json").read_text())
+
+    def walk(node, place):
+        if node.get("type") == "object" and "properties" in node:
+            assert node["additionalProperties"] is False, place
+            for key, value in node["properties"].items():
+                assert value.get("description"), f"{place}.{key}"
+                walk(value, f"{place}.{key}")
+        for choice in node.get("oneOf", []):
+            walk(choice, place)
+
+    walk(schema, "config")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"alps": {"radios": 3}}, r"alps.radios: unknown key"),
+        ({"bids_dri": "x"}, r"bids_dri: unknown key; did you mean 'bids_dir'"),
+        ({"dwi": {"b_max": "many"}}, r"dwi.b_max: 'many' is not of type number"),
+        ({"dwi": {"unring": "yes"}}, r"dwi.unring: 'yes' is not of type boolean"),
+        ({"alps": {"axes": "nativ"}}, r"alps.axes: 'nativ' is not one of"),
+        ({"anat": {"bet_intensity": 2}}, r"anat.bet_intensity: 2"),
+        ({"exclude": ["01"]}, r"exclude.0: '01' does not match"),
+    ],
+)
+def test_wrong_configuration(change, message):
+    config = copy.deepcopy(DEFAULTS)
+    for key, value in change.items():
+        config[key] = (config[key] | value) if isinstance(value, dict) else value
+    with pytest.raises(ConfigError, match=message):
+        check_config(config)
+
+
+def test_index_of_one_subject(bids, tmp_path):
+    found = scan(tmp_path)["sub-01"]
+    assert set(found.files) == {"T1w", "dwi", "bval", "bvec", "json"}
+    assert found.problems["T2w"].reason == "no T2w image"
+
+
+def test_sessions_are_units_of_their_own(bids, tmp_path):
+    bids("sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz", "sub-02/ses-b/dwi/sub-02_ses-b_dwi.nii.gz")
+    found = scan(tmp_path)
+    assert list(found) == ["sub-01", "sub-02_ses-a", "sub-02_ses-b"]
+    assert found["sub-02_ses-a"].unit.folder == "sub-02/ses-a"
+    assert "dwi" not in found["sub-02_ses-a"].files
+
+
+def test_two_t1w_need_a_rule(bids, tmp_path):
+    bids("sub-01/anat/sub-01_run-1_T1w.nii.gz", "sub-01/anat/sub-01_run-2_T1w.nii.gz")
+    (tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz").unlink()
+    found = scan(tmp_path)["sub-01"]
+    assert "T1w" not in found.files
+    assert "2 T1w images and no rule" in found.problems["T1w"].reason
+    assert "inputs.filters.T1w" in found.problems["T1w"].cure
+    assert scan(tmp_path, several="last")["sub-01"].files["T1w"].endswith("run-2_T1w.nii.gz")
+    chosen = scan(tmp_path, filters={"T1w": {"run": 1}})["sub-01"]
+    assert chosen.files["T1w"].endswith("run-1_T1w.nii.gz")
+
+
+def test_opposite_phase_encoding_is_kept_apart(bids, tmp_path):
+    bids("sub-01/fmap/sub-01_dir-PA_epi.nii.gz", "sub-01/dwi/sub-01_dir-PA_dwi.nii.gz")
+    found = scan(tmp_path, filters={"dwi": {"dir": None}})["sub-01"]
+    assert found.files["dwi"].endswith("sub-01_dwi.nii.gz")
+    assert [Path(p).name for p in found.reverse] == [
+        "sub-01_dir-PA_dwi.nii.gz", "sub-01_dir-PA_epi.nii.gz",
+    ]  # fmt: skip
+
+
+def test_gradients_are_inherited_from_the_dataset(bids, tmp_path):
+    (tmp_path / "bids/sub-01/dwi/sub-01_dwi.bval").unlink()
+    bids("dwi.bval")
+    assert scan(tmp_path)["sub-01"].files["bval"] == str(tmp_path / "bids" / "dwi.bval")
+
+
+def test_provided_mask(bids, tmp_path):
+    bids("derivatives/m/sub-01/anat/sub-01_mask.nii.gz")
+    found = scan(tmp_path, mask="derivatives/m/{folder}/anat/{prefix}_mask.nii.gz")
+    assert found["sub-01"].files["brain_mask"].endswith("sub-01_mask.nii.gz")
+
+
+def test_index_round_trip_and_no_needless_write(bids, tmp_path):
+    scans = list(scan(tmp_path).values())
+    path = tmp_path / "index.json"
+    write_index(scans, path)
+    before = path.stat().st_mtime_ns
+    write_index(scans, path)
+    assert path.stat().st_mtime_ns == before
+    assert read_index(path) == scans
+
+
+def test_no_dataset(tmp_path):
+    with pytest.raises(DatasetError, match="no folder"):
+        scan_bids(tmp_path / "nothing", {}, "error", None)
+    (tmp_path / "bids").mkdir()
+    with pytest.raises(DatasetError, match="dataset_description.json is missing"):
+        scan_bids(tmp_path / "bids", {}, "error", None)
+    (tmp_path / "bids" / "dataset_description.json").write_text("{}")
+    with pytest.raises(DatasetError, match="no sub-"):
+        scan_bids(tmp_path / "bids", {}, "error", None)
+
+
+def test_path_table(tmp_path):
+    table = tmp_path / "t.tsv"
+    table.write_text("participant_id\tsession_id\tT1w\tdwi\tbval\n"
+                     "sub-01\tses-1\ta/t1.nii.gz\tn/a\tn/a\n02\t\t\t/x/d.nii.gz\t/x/d.bval\n")  # fmt: skip
+    first, second = read_path_table(table)
+    assert first.files == {"T1w": str(tmp_path / "a/t1.nii.gz")}
+    assert second.unit.prefix == "sub-02"
+    assert second.files["bval"] == "/x/d.bval"
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "header"),
+        ("participant_id\tT1\nsub-01\tx\n", "unknown columns T1"),
+        ("participant_id\tT1w\nsub-01\tx\nsub-01\ty\n", "more than one row for sub-01"),
+        ("participant_id\tT1w\nsub-0_1\tx\n", "no BIDS label"),
+    ],
+)
+def test_bad_path_table(tmp_path, text, message):
+    table = tmp_path / "t.tsv"
+    table.write_text(text)
+    with pytest.raises(DatasetError, match=message):
+        read_path_table(table)
+
+
+COLUMNS = DEFAULTS["participants"]["columns"]
+
+
+def people(tmp_path, text, groups=None):
+    path = tmp_path / "participants.tsv"
+    path.write_text(text)
+    return read_participants(path, COLUMNS, groups)
+
+
+def test_participants(tmp_path):
+    found = people(tmp_path, "participant_id\tgroup\tage\nsub-01\tAD\t70.5\n02\tNC\tn/a\n")
+    assert found.rows["sub-01"] == {**dict.fromkeys(COLUMNS), "group": "AD", "age": 70.5}
+    assert found.rows["sub-02"]["age"] is None
+    assert not found.problems
+
+
+def test_text_in_a_numeric_column_is_missing_and_reported(tmp_path):
+    found = people(tmp_path, "participant_id\tage\nsub-01\tabout 70\nsub-02\t71\n")
+    assert found.rows["sub-01"]["age"] is None
+    assert "age is 'about 70', not a number" in found.problems["sub-01"][0].reason
+    assert "sub-02" not in found.problems
+
+
+def test_unknown_group_is_missing_and_reported(tmp_path):
+    found = people(tmp_path, "participant_id\tgroup\nsub-01\tMCI?\n", ["AD", "NC"])
+    assert found.rows["sub-01"]["group"] is None
+    assert "group 'MCI?' is not one of AD, NC" in found.problems["sub-01"][0].reason
+
+
+def test_duplicate_participant_is_unusable(tmp_path):
+    found = people(tmp_path, "participant_id\tage\nsub-01\t70\nsub-01\t72\n")
+    assert "several rows for sub-01" in found.problems["sub-01"][0].reason
+    assert found.unusable == {"sub-01"}
+
+
+@pytest.mark.parametrize("text", ["", "id\tage\nsub-01\t70\n", "participant_id,age\nsub-01,70\n"])
+def test_unusable_participants_table(tmp_path, text):
+    with pytest.raises(ParticipantsError, match="participant_id"):
+        people(tmp_path, text)
+
+
+def test_participant_without_images_and_the_reverse(bids, tmp_path):
+    found = people(tmp_path, "participant_id\nsub-09\n")
+    reasons = {name: stop.reason for name, stop in unmatched(list(scan(tmp_path).values()), found)}
+    assert "has no images" in reasons["sub-09"]
+    assert "no row" in reasons["sub-01"]
+
+
+def test_prepare_and_reread_agree_and_reread_searches_nothing(bids, config, tmp_path, monkeypatch):
+    bids("sub-02/anat/sub-02_T1w.nii.gz")
+    index = str(tmp_path / "out" / "inputs" / "index.json")
+    config["exclude"] = ["sub-02"]
+    first = prepare(config, index)
+    monkeypatch.setattr("glymph.inputs.cohort.scan_bids", None)
+    assert reread(config, index).scans == first.scans
+    assert list(first.by_prefix) == ["sub-01"]
+
+
+def test_prepare_gives_one_message(config):
+    with pytest.raises(CohortError, match="is no folder"):
+        prepare(config, "x/index.json")
+
+
+def test_fingerprint_changes_with_the_cohort(bids, tmp_path):
+    one = Cohort(list(scan(tmp_path).values()))
+    bids("sub-02/anat/sub-02_T1w.nii.gz")
+    assert Cohort(list(scan(tmp_path).values())).fingerprint() != one.fingerprint()
