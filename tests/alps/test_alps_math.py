@@ -2,18 +2,19 @@
 
 import numpy as np
 import pytest
-
 from glymph.alps import axes
 from glymph.alps.index import alps, compute, measure
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.spaces import apply_affine
+
 from tests.conftest import STORAGE, grid, rotation
 
 PROJECTION = np.diag([0.6e-3, 0.45e-3, 1.3e-3])
 ASSOCIATION = np.diag([0.66e-3, 1.3e-3, 0.39e-3])
 TRUE = (0.6 + 0.66) / (0.45 + 0.39)
 SHAPE = (60, 70, 50)
+STRAIGHT = np.eye(3)
 
 
 def phantom(affine, shape, turn):
@@ -21,13 +22,15 @@ def phantom(affine, shape, turn):
     voxels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     head = apply_affine(affine, voxels) @ turn  # world to head: R' p
     outer = abs(head[..., 0]) > 32
-    tensor = np.where(outer[..., None, None], turn @ ASSOCIATION @ turn.T, turn @ PROJECTION @ turn.T)
+    tensor = np.where(
+        outer[..., None, None], turn @ ASSOCIATION @ turn.T, turn @ PROJECTION @ turn.T
+    )
     v1 = np.where(outer[..., None], turn[:, 1], turn[:, 2])
     full = np.ones(shape)
     return {"tensor": tensor, "v1": v1, "fa": 0.6 * full, "md": 0.8e-3 * full}
 
 
-def run(affine, turn=np.eye(3), shape=SHAPE, rois=None, tmp_path=None, **more):
+def run(affine, turn=STRAIGHT, shape=SHAPE, rois=None, tmp_path=None, **more):
     from glymph.common.spaces import write_itk_affine
 
     matrix = np.eye(4)
@@ -92,7 +95,9 @@ def test_left_and_right_are_anatomical(tmp_path):
 
 @pytest.mark.parametrize("size, voxels", [(2.0, 8.18), (1.0, 65.4), (3.0, 2.42)])
 def test_coverage_is_the_sphere_s_volume(storage, size, voxels):
-    affine = grid(STORAGE[storage[0]], sizes=(size,) * 3, shape=(80, 80, 80), centre=(0.3, 0.7, 0.2))
+    affine = grid(
+        STORAGE[storage[0]], sizes=(size,) * 3, shape=(80, 80, 80), centre=(0.3, 0.7, 0.2)
+    )
     _, weights = coverage(Sphere((24, -12, 24), 5), affine, [], [])
     assert weights.sum() == pytest.approx(voxels, rel=0.05)
     assert weights.max() <= 1
@@ -105,8 +110,9 @@ def test_study_resolution_holds_about_80_voxels():
 
 
 def test_voxels_without_tensor_do_not_count():
-    maps = {"md": np.ones((3, 1, 1)) * 1e-3, "fa": np.ones((3, 1, 1)), "v1": np.ones((3, 1, 1, 3)),
-            "tensor": np.stack([np.eye(3) * k for k in (1.0, 2.0, 99.0)])[:, None, None]}  # fmt: skip
+    one = np.ones((3, 1, 1))
+    tensor = np.stack([np.eye(3) * k for k in (1.0, 2.0, 99.0)])[:, None, None]
+    maps = {"md": one * 1e-3, "fa": one, "v1": np.ones((3, 1, 1, 3)), "tensor": tensor}
     maps["md"][2] = 0
     voxels = np.array([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]])
     found = measure(voxels, np.array([1.0, 0.5, 1.0, 0.5]), maps)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
 from glymph.inputs.config import ConfigError, check_config
 from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
@@ -155,8 +154,11 @@ def test_no_dataset(tmp_path):
 
 def test_path_table(tmp_path):
     table = tmp_path / "t.tsv"
-    table.write_text("participant_id\tsession_id\tT1w\tdwi\tbval\n"
-                     "sub-01\tses-1\ta/t1.nii.gz\tn/a\tn/a\n02\t\t\t/x/d.nii.gz\t/x/d.bval\n")  # fmt: skip
+    table.write_text(
+        "participant_id\tsession_id\tT1w\tdwi\tbval\n"
+        "sub-01\tses-1\ta/t1.nii.gz\tn/a\tn/a\n"
+        "02\t\t\t/x/d.nii.gz\t/x/d.bval\n"
+    )
     first, second = read_path_table(table)
     assert first.files == {"T1w": str(tmp_path / "a/t1.nii.gz")}
     assert second.unit.prefix == "sub-02"

@@ -6,22 +6,6 @@ OUTPUTS: <unit>/dwi/*_desc-alps_dwi.json         all ALPS metrics
 """
 
 
-def template_transforms(wildcards):
-    """The files that lead from the DWI to the template: through the T1w, or FA's own."""
-    if "T1w" in scan_of(wildcards).files:
-        found = {
-            "to_t1w": rules.dwi_register.output.affine,
-            "affine": rules.anat_register.output.affine,
-            "warp": rules.anat_register.output.warp,
-            "inverse_warp": rules.anat_register.output.inverse_warp,
-        }
-    else:
-        found = {
-            name: rules.dwi_register_fa.output[name] for name in ("affine", "warp", "inverse_warp")
-        }
-    return {name: path.format(**wildcards) for name, path in found.items()}
-
-
 rule alps_index:
     """Carry the four regions to the DWI and compute ALPS."""
     input:
@@ -39,14 +23,14 @@ rule alps_index:
         unit_log("alps_index"),
     benchmark:
         unit_benchmark("alps_index")
-    params:
-        settings=config["alps"],
-        code=code("alps/index.py"),
+    conda:
+        env("dwi")
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
         runtime=lambda wildcards, attempt: 15 * attempt,
-    conda:
-        env("dwi")
+    params:
+        settings=config["alps"],
+        code=code("alps/index.py"),
     message:
         "Compute ALPS of {wildcards.prefix}"
     script:

@@ -26,15 +26,15 @@ rule anat_preproc:
         unit_log("anat_preproc"),
     benchmark:
         unit_benchmark("anat_preproc")
+    conda:
+        env("anat")
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         engine=config["anat"]["brain"],
         intensity=config["anat"]["bet_intensity"],
         code=code("anat/preproc.py"),
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
-    conda:
-        env("anat")
     message:
         "N4 and brain extraction of {wildcards.prefix}"
     script:
@@ -57,15 +57,15 @@ rule anat_register:
         unit_log("anat_register"),
     benchmark:
         unit_benchmark("anat_register")
+    conda:
+        env("anat")
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         template=config["template"],
         settings=config["anat"]["registration"],
         code=code("anat/register.py"),
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
-    conda:
-        env("anat")
     message:
         "Register the T1w of {wildcards.prefix} to the template"
     script:
@@ -89,15 +89,15 @@ rule anat_segment:
         unit_log("anat_segment"),
     benchmark:
         unit_benchmark("anat_segment")
+    conda:
+        env("anat")
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         template=config["template"],
         prior_weight=config["anat"]["prior_weight"],
         code=code("anat/segment.py"),
-    resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
-    conda:
-        env("anat")
     message:
         "Segment the tissues of {wildcards.prefix}"
     script:

@@ -1,29 +1,24 @@
-"""What all stages share: the cohort, the paths of results, and the fingerprint of the code.
+"""What all stages share: the cohort, paths, input functions, and the fingerprint of the code.
 
 The package `glymph` is found through PYTHONPATH, which scripts inherit also inside conda
 environments and cluster jobs, so that nothing has to be installed beside the libraries.
 """
 
-import hashlib
-import os
 import sys
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
-PACKAGES = str(ROOT / "workflow")
-sys.path.insert(0, PACKAGES)
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [PACKAGES, *filter(None, [os.environ.get("PYTHONPATH")])]
-)
+sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common import names, provenance
 from glymph.inputs import cohort
 
+provenance.show_package_to_scripts()
+
 OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"
-IS_MAIN = workflow.is_main_process
 
-if IS_MAIN:
+if workflow.is_main_process:
     try:
         COHORT = cohort.prepare(config, INDEX)
     except cohort.CohortError as error:
@@ -41,7 +36,7 @@ wildcard_constraints:
 
 def unit_path(datatype, name):
     """Path of a result of one unit, with the wildcards {folder} and {prefix}."""
-    return "/".join(filter(None, (OUT, "{folder}", datatype, "{prefix}_" + name)))
+    return str(Path(OUT) / "{folder}" / datatype / f"{{prefix}}_{name}")
 
 
 def unit_log(rule):
@@ -96,6 +91,82 @@ def targets(level):
         + of_units(units, "", "qc.html")
         + [f"{OUT}/dataset_description.json"]
     )
+
+
+def files_of_kind(wildcards):
+    """The image of a kind by name, with its sidecars: nothing else of the unit matters here."""
+    kinds = (
+        (wildcards.kind, "bval", "bvec", "json") if wildcards.kind == "dwi" else (wildcards.kind,)
+    )
+    files = scan_of(wildcards).files
+    return {kind: files[kind] for kind in kinds if kind in files}
+
+
+def t1w_brain(wildcards):
+    """The T1w and its brain mask, where the distortion correction wants them and they exist."""
+    if config["dwi"]["distortion"] != "t1w" or "T1w" not in scan_of(wildcards).files:
+        return []
+    return [
+        path.format(folder=wildcards.folder, prefix=wildcards.prefix)
+        for path in (rules.anat_preproc.output.t1w, rules.anat_preproc.output.mask)
+    ]
+
+
+def template_transforms(wildcards):
+    """The files that lead from the DWI to the template: through the T1w, or FA's own."""
+    if "T1w" in scan_of(wildcards).files:
+        found = {
+            "to_t1w": rules.dwi_register.output.affine,
+            "affine": rules.anat_register.output.affine,
+            "warp": rules.anat_register.output.warp,
+            "inverse_warp": rules.anat_register.output.inverse_warp,
+        }
+    else:
+        found = {
+            name: rules.dwi_register_fa.output[name] for name in ("affine", "warp", "inverse_warp")
+        }
+    return {name: path.format(**wildcards) for name, path in found.items()}
+
+
+def unit_checks(wildcards):
+    kinds = [kind for kind in ("T1w", "T2w", "FLAIR", "dwi") if kind in scan_of(wildcards).files]
+    return [unit_path("inputs", f"{kind}.json").format(**wildcards) for kind in kinds]
+
+
+def unit_facts(wildcards):
+    """The facts of every branch that this unit's images allow."""
+    files = scan_of(wildcards).files
+    found = []
+    if "T1w" in files:
+        found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
+    if "dwi" in files:
+        found += [rules.dwi_correct.output.facts, rules.dwi_tensor.output.facts]
+        register = rules.dwi_register if "T1w" in files else rules.dwi_register_fa
+        found += [register.output.facts, rules.alps_index.output.facts]
+    return [path.format(**wildcards) for path in found]
+
+
+def unit_pictures(wildcards):
+    """The images that this unit's page shows, by name."""
+    files = scan_of(wildcards).files
+    found = {}
+    if "T1w" in files:
+        found |= {
+            "t1w": rules.anat_preproc.output.t1w,
+            "mask": rules.anat_preproc.output.mask,
+            "warped": rules.anat_register.output.warped,
+        }
+    if "dwi" in files:
+        found |= {
+            "b0": rules.dwi_correct.output.b0,
+            "motion": rules.dwi_correct.output.motion,
+            "fa": rules.dwi_tensor.output.fa,
+            "v1": rules.dwi_tensor.output.v1,
+            "regions": rules.alps_index.output.regions,
+        }
+    if "T1w" in files and "dwi" in files:
+        found["dwi_to_t1w"] = rules.dwi_register.output.facts
+    return {name: path.format(**wildcards) for name, path in found.items()}
 
 
 def report_exclusions():

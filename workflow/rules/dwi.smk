@@ -11,16 +11,6 @@ OUTPUTS: <unit>/dwi/*_desc-preproc_dwi.{nii.gz,bval,bvec,json}
 """
 
 
-def t1w_brain(wildcards):
-    """The T1w and its brain mask, where the distortion correction wants them and they exist."""
-    if config["dwi"]["distortion"] != "t1w" or "T1w" not in scan_of(wildcards).files:
-        return []
-    return [
-        path.format(folder=wildcards.folder, prefix=wildcards.prefix)
-        for path in (rules.anat_preproc.output.t1w, rules.anat_preproc.output.mask)
-    ]
-
-
 rule dwi_correct:
     """Check gradients, denoise, correct motion, eddy currents and distortion; resample once."""
     input:
@@ -40,6 +30,11 @@ rule dwi_correct:
         unit_log("dwi_correct"),
     benchmark:
         unit_benchmark("dwi_correct")
+    conda:
+        env("dwi")
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 90 * attempt,
     params:
         files=lambda wildcards: {
             kind: path
@@ -48,11 +43,6 @@ rule dwi_correct:
         },
         settings=config["dwi"],
         code=code("dwi/correct.py"),
-    resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 90 * attempt,
-    conda:
-        env("dwi")
     message:
         "Correct the DWI of {wildcards.prefix}"
     script:
@@ -78,13 +68,13 @@ rule dwi_tensor:
         unit_log("dwi_tensor"),
     benchmark:
         unit_benchmark("dwi_tensor")
-    params:
-        code=code("dwi/tensor.py"),
+    conda:
+        env("dwi")
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
-    conda:
-        env("dwi")
+    params:
+        code=code("dwi/tensor.py"),
     message:
         "Fit the tensor of {wildcards.prefix}"
     script:
@@ -105,13 +95,13 @@ rule dwi_register:
         unit_log("dwi_register"),
     benchmark:
         unit_benchmark("dwi_register")
-    params:
-        code=code("dwi/register.py"),
+    conda:
+        env("dwi")
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
-    conda:
-        env("dwi")
+    params:
+        code=code("dwi/register.py"),
     message:
         "Align the DWI of {wildcards.prefix} to its T1w"
     script:
@@ -132,14 +122,14 @@ rule dwi_register_fa:
         unit_log("dwi_register_fa"),
     benchmark:
         unit_benchmark("dwi_register_fa")
-    params:
-        template=config["template"],
-        code=code("dwi/register_fa.py"),
+    conda:
+        env("dwi")
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    conda:
-        env("dwi")
+    params:
+        template=config["template"],
+        code=code("dwi/register_fa.py"),
     message:
         "Register the FA of {wildcards.prefix} to the template (it has no T1w)"
     script:

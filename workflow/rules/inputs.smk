@@ -6,13 +6,6 @@ OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it
 """
 
 
-def files_of_kind(wildcards):
-    """The image of a kind by name, with its sidecars: nothing else of the unit matters here."""
-    kinds = (wildcards.kind, "bval", "bvec", "json") if wildcards.kind == "dwi" else (wildcards.kind,)
-    files = scan_of(wildcards).files
-    return {kind: files[kind] for kind in kinds if kind in files}
-
-
 rule inputs_check:
     """Check one image of one unit; a bad one stops what depends on it and nothing else."""
     input:
@@ -23,16 +16,16 @@ rule inputs_check:
         unit_log("inputs_check_{kind}"),
     wildcard_constraints:
         kind="T1w|T2w|FLAIR|dwi",
+    priority: 100  # all checks come before the first long job
+    conda:
+        env("core")
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=10,
     params:
         files=files_of_kind,
         b_max=config["dwi"]["b_max"],
         code=code("inputs/check.py"),
-    priority: 100  # all checks come before the first long job
-    resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=10,
-    conda:
-        env("core")
     message:
         "Check the {wildcards.kind} of {wildcards.prefix}"
     script:
@@ -45,11 +38,11 @@ rule inputs_describe:
         description=f"{OUT}/dataset_description.json",
     log:
         f"{OUT}/logs/inputs_describe.log",
-    params:
-        code=code("inputs/describe.py"),
     localrule: True
     conda:
         env("core")
+    params:
+        code=code("inputs/describe.py"),
     message:
         "Write dataset_description.json"
     script:

@@ -7,24 +7,6 @@ OUTPUTS: <unit>/*_metrics.json
 """
 
 
-def unit_checks(wildcards):
-    kinds = [kind for kind in ("T1w", "T2w", "FLAIR", "dwi") if kind in scan_of(wildcards).files]
-    return [unit_path("inputs", f"{kind}.json").format(**wildcards) for kind in kinds]
-
-
-def unit_facts(wildcards):
-    """The facts of every branch that this unit's images allow."""
-    files = scan_of(wildcards).files
-    found = []
-    if "T1w" in files:
-        found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
-    if "dwi" in files:
-        found += [rules.dwi_correct.output.facts, rules.dwi_tensor.output.facts]
-        register = rules.dwi_register if "T1w" in files else rules.dwi_register_fa
-        found += [register.output.facts, rules.alps_index.output.facts]
-    return [path.format(**wildcards) for path in found]
-
-
 rule metrics_unit:
     """Collect one unit's metrics, flags, and what could not be made."""
     input:
@@ -34,14 +16,14 @@ rule metrics_unit:
         record=unit_path("", "metrics.json"),
     log:
         unit_log("metrics_unit"),
-    params:
-        code=code("metrics/unit.py"),
-        registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
+    conda:
+        env("core")
     resources:
         mem_mb=500,
         runtime=5,
-    conda:
-        env("core")
+    params:
+        code=code("metrics/unit.py"),
+        registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:
         "Collect the metrics of {wildcards.prefix}"
     script:
@@ -59,17 +41,17 @@ rule metrics_group:
         exclusions=f"{OUT}/group/exclusions.tsv",
     log:
         f"{OUT}/logs/metrics_group.log",
+    conda:
+        env("core")
+    resources:
+        mem_mb=2000,
+        runtime=30,
     params:
         index_file=INDEX,
         config=config,
         cohort=COHORT.fingerprint(),
         code=code("metrics/group.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    conda:
-        env("core")
     message:
         "Make the cohort's table"
     script:

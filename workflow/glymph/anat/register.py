@@ -67,7 +67,9 @@ def _correlation(moved, fixed) -> float:
     return float(np.corrcoef(moved.numpy()[inside], fixed.numpy()[inside])[0, 1])
 
 
-def to_subject(template_map: np.ndarray, template: Template, target, affine: str, inverse_warp: str):
+def to_subject(
+    template_map: np.ndarray, template: Template, target, affine: str, inverse_warp: str
+):
     """A template map carried to the grid of the NIfTI image ``target`` (linear interpolation)."""
     import ants
 

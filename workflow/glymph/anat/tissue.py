@@ -59,7 +59,7 @@ def _bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slic
 
 
 def _priors(maps: list[np.ndarray]) -> list[np.ndarray]:
-    """Priors that sum to 1, none of them 0: the mask may hold what the template calls background."""
+    """Priors that sum to 1, none 0: the mask may hold what the template calls background."""
     maps = [np.clip(m, 0, 1) + 0.02 for m in maps]
     total = np.sum(maps, axis=0)
     return [m / total for m in maps]

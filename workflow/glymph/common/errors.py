@@ -49,7 +49,7 @@ def write_stop(path: str | Path, stop: Stop) -> None:
 def read_stop(path: str | Path) -> Stop | None:
     """The `Stop` that stands in the place of ``path``, or None where ``path`` is a real result."""
     mark = STOP_MARK.encode()
-    with open(path, "rb") as stream:
+    with Path(path).open("rb") as stream:
         if stream.read(len(mark)) != mark:
             return None
         return Stop(**json.loads(stream.read().decode("utf-8")))

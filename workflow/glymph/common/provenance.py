@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import os
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,12 @@ import glymph
 
 PACKAGE = Path(glymph.__file__).parent
 LIBRARIES = ("antspyx", "dipy", "nibabel", "nilearn", "numpy", "scipy", "brainextractor")
+
+
+def show_package_to_scripts() -> None:
+    """Put this package's folder on PYTHONPATH, which every job of the workflow inherits."""
+    places = [str(PACKAGE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(places))
 
 
 def code_hash(script: str | Path) -> str:

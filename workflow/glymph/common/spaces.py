@@ -48,7 +48,9 @@ def nearest_anatomical_axes(affine: np.ndarray) -> np.ndarray:
     axes never claim the same anatomical one, however far a slab is tilted.
     """
     axes = image_axes(affine)
-    best = max(permutations(range(3)), key=lambda order: sum(abs(axes[k, order[k]]) for k in range(3)))
+    best = max(
+        permutations(range(3)), key=lambda order: sum(abs(axes[k, order[k]]) for k in range(3))
+    )
     chosen = axes[:, list(best)]
     return chosen * np.where(np.diag(chosen) < 0, -1.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""One pass over a diffusion series: check, denoise, estimate motion and distortion, resample once."""
+"""One pass over a series: check, denoise, estimate motion and distortion, resample once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def correct(
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
         data = unring(data, int(np.argmax(nib.affines.voxel_sizes(image.affine))), threads)
-    matrices = motion.estimate(data, image.affine, table, mask, settings["motion"])
+    matrices = motion.estimate(data, image.affine, table, settings["motion"])
     b0 = _mean_b0(data, image.affine, table, matrices)
     shift, method = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
     moved = [

@@ -25,6 +25,6 @@ def unring(data: np.ndarray, slice_axis: int, threads: int) -> np.ndarray:
     """
     from dipy.denoise.gibbs import gibbs_removal
 
-    return gibbs_removal(
-        data, slice_axis=slice_axis, num_processes=threads, inplace=False
-    ).astype(np.float32)
+    return gibbs_removal(data, slice_axis=slice_axis, num_processes=threads, inplace=False).astype(
+        np.float32
+    )

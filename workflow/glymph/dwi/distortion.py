@@ -37,9 +37,9 @@ def find_reverse(candidates: list[str], direction: str | None) -> str | None:
     opposite = direction[0] if direction.endswith("-") else f"{direction}-"
     for path in candidates:
         sidecar = path.removesuffix(".gz").removesuffix(".nii") + ".json"
-        if os.path.isfile(sidecar):
-            if read_json(sidecar).get("PhaseEncodingDirection") == opposite:
-                return path
+        stated = read_json(sidecar) if os.path.isfile(sidecar) else {}
+        if stated.get("PhaseEncodingDirection") == opposite:
+            return path
     return None
 
 

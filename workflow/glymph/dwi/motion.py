@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from glymph.common.gradients import GradientTable
-from glymph.common.spaces import apply_affine, read_itk_affine, rotation_part, to_ants, voxel_sizes
+from glymph.common.spaces import (
+    apply_affine,
+    read_itk_affine,
+    rotation_part,
+    to_ants,
+    voxel_sizes,
+    write_itk_affine,
+)
 
 HEAD_RADIUS_MM = 80.0
+RIGID_MM, AFFINE_MM = 4.0, 3.0
+"""Voxel sizes at which the two registrations run, where the data are finer."""
+LEVELS = {
+    "Rigid": {"iterations": (100, 50), "shrink": (2, 1), "sigmas": (1, 0)},
+    "Affine": {"iterations": (60,), "shrink": (1,), "sigmas": (0.5,)},
+}
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
-def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, mask, engine: str):
+def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, engine: str):
     """Affine of every volume: array (n, 4, 4) that maps reference world points to volume points.
 
     The reference is the first b = 0 volume. ``engine`` "ants": rigid registration of each volume
@@ -27,7 +39,7 @@ def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, mask, e
         return np.tile(np.eye(4), (len(table), 1, 1))
     if engine == "dipy":
         return _estimate_dipy(data, affine, table)
-    return _estimate_ants(data, affine, table, mask)
+    return _estimate_ants(data, affine, table)
 
 
 def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
@@ -39,30 +51,30 @@ def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
     return np.moveaxis(matrices, -1, 0)
 
 
-def _estimate_ants(data, affine, table: GradientTable, mask) -> np.ndarray:
+def _estimate_ants(data, affine, table: GradientTable) -> np.ndarray:
     first = int(np.flatnonzero(table.is_b0)[0])
     found = np.tile(np.eye(4), (len(table), 1, 1))
-    reference = _half_resolution(data[..., first], affine)
+    reference = _at_resolution(data[..., first], affine, RIGID_MM)
     for volume in range(len(table)):
         if volume != first:
-            moving = _half_resolution(data[..., volume], affine)
+            moving = _at_resolution(data[..., volume], affine, RIGID_MM)
             found[volume] = _register(reference, moving, "Rigid", np.eye(4))
             _progress("rigid", volume, len(table))
     weighted = np.flatnonzero(~table.is_b0)
     mean = np.mean([resample(data[..., v], affine, found[v]) for v in weighted], axis=0)
-    target = to_ants(mean, affine)
+    target = _at_resolution(mean, affine, AFFINE_MM)
     for volume in weighted:
-        moving = to_ants(data[..., volume], affine)
+        moving = _at_resolution(data[..., volume], affine, AFFINE_MM)
         found[volume] = _register(target, moving, "Affine", found[volume])
         _progress("affine", volume, len(table))
     return found
 
 
-def _half_resolution(volume: np.ndarray, affine: np.ndarray):
-    """An ANTs image at 4 mm at the finest: head motion does not need more to start from."""
+def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
+    """An ANTs image no finer than ``millimetres``: twelve numbers do not need every voxel."""
     import ants
 
-    size = tuple(max(4.0, float(edge)) for edge in voxel_sizes(affine))
+    size = tuple(max(millimetres, float(edge)) for edge in voxel_sizes(affine))
     return ants.resample_image(to_ants(volume, affine), size, False, 0)
 
 
@@ -70,8 +82,7 @@ def _register(fixed, moving, kind: str, start: np.ndarray) -> np.ndarray:
     """World (RAS) matrix of fixed points to moving points, from ``start``."""
     import ants
 
-    from glymph.common.spaces import write_itk_affine
-
+    levels = LEVELS[kind]
     with tempfile.TemporaryDirectory() as folder:
         initial = os.path.join(folder, "start.mat")
         write_itk_affine(initial, start)
@@ -84,15 +95,12 @@ def _register(fixed, moving, kind: str, start: np.ndarray) -> np.ndarray:
             aff_metric="mattes",
             aff_sampling=32,
             aff_random_sampling_rate=0.3,
-            aff_iterations=(100, 50),
-            aff_shrink_factors=(2, 1),
-            aff_smoothing_sigmas=(1, 0),
+            aff_iterations=levels["iterations"],
+            aff_shrink_factors=levels["shrink"],
+            aff_smoothing_sigmas=levels["sigmas"],
             random_seed=1,
         )
-        matrix = np.eye(4)
-        for path in result["fwdtransforms"]:
-            matrix = matrix @ read_itk_affine(path) if Path(path).exists() else matrix
-    return matrix
+        return read_itk_affine(result["fwdtransforms"][0])
 
 
 def _progress(step: str, volume: int, total: int) -> None:
@@ -171,9 +179,8 @@ def _rms(first, second, centre) -> float:
     return float(np.sqrt(HEAD_RADIUS_MM**2 * np.trace(linear.T @ linear) / 5 + shift @ shift))
 
 
-
 def summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Metrics of stage dwi from the rows of `displacements`; the first volume has no predecessor."""
+    """Metrics of stage dwi from `displacements`; the first volume has no predecessor."""
     framewise = [row["framewise_displacement"] for row in rows[1:]]
     return {
         "mean_framewise_displacement": float(np.mean(framewise)),

@@ -76,7 +76,7 @@ def fa_to_template(fa: np.ndarray, affine: np.ndarray, template_wm: nib.Nifti1Im
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = 32) -> float:
-    """Mutual information in bits of two lists of intensities, from a ``bins`` x ``bins`` histogram."""
+    """Mutual information in bits of two lists of intensities, from a histogram of ``bins`` each."""
     joint, _, _ = np.histogram2d(_ranks(first), _ranks(second), bins=bins)
     joint /= joint.sum()
     expected = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)

@@ -98,7 +98,9 @@ def _open(path: str) -> nib.Nifti1Image:
         image = load(path)
     except Exception as error:  # nibabel raises many kinds, zlib and struct errors among them
         raise BadInput(
-            f"not readable as NIfTI ({type(error).__name__}: {error})", path, "copy or convert again"
+            f"not readable as NIfTI ({type(error).__name__}: {error})",
+            path,
+            "copy or convert again",
         ) from None
     if not isinstance(image, nib.Nifti1Pair):
         raise BadInput(f"not NIfTI but {type(image).__name__}", path, "convert it to NIfTI")

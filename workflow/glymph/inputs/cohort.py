@@ -40,7 +40,10 @@ class Cohort:
     def fingerprint(self) -> str:
         """Changes with the units, their files' names and what is left out; not with contents."""
         text = json.dumps(
-            [[s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}] for s in self.scans],
+            [
+                [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}]
+                for s in self.scans
+            ],
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -56,7 +59,9 @@ class Cohort:
         else:
             rows = self.participants.problems
             lines += [f"Participants: {stop}" for stops in rows.values() for stop in stops]
-            lines += [f"Participants: {stop}" for _, stop in unmatched(self.scans, self.participants)]
+            lines += [
+                f"Participants: {stop}" for _, stop in unmatched(self.scans, self.participants)
+            ]
         return lines
 
 

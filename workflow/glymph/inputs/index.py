@@ -80,7 +80,7 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
 
 def _scan_unit(bids_dir, unit, rows, filters, several, mask_pattern) -> Scan:
     files, problems = {}, {}
-    reverse = [r for r in _images(rows, "fmap", "epi")]
+    reverse = _images(rows, "fmap", "epi")
     for kind in IMAGE_KINDS:
         datatype = "dwi" if kind == "dwi" else "anat"
         candidates = _images(rows, datatype, kind)

@@ -106,7 +106,12 @@ def exclusions(
         if kind in BRANCHES or "no rule" in stop.reason
     ]
     rows += [
-        _row(record["participant_id"], record["session_id"], stop["stage"].split("_")[0], Stop(**stop))
+        _row(
+            record["participant_id"],
+            record["session_id"],
+            stop["stage"].split("_")[0],
+            Stop(**stop),
+        )
         for record in records
         for stop in record["stops"]
     ]

@@ -1,9 +1,9 @@
 """Register FA to the template's white matter (rule dwi_register_fa)."""
 
-from glymph.common.template import load_template
 from glymph.common.images import array, load, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.template import load_template
 from glymph.dwi.register import fa_to_template
 
 

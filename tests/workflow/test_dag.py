@@ -1,0 +1,136 @@
+"""Which jobs are planned, over datasets and configurations; nothing is computed."""
+
+import textwrap
+
+import pytest
+
+from tests.workflow.conftest import planned, settings, snakemake
+
+DWI = ("dwi.nii.gz", "dwi.bval", "dwi.bvec", "dwi.json")
+
+
+def plan(bids, *more, **config):
+    _, output = snakemake("-n", *more, *settings(bids, bids.parent / "out", **config),
+                          cwd=bids.parent)  # fmt: skip
+    return planned(output), output
+
+
+def test_t1w_and_dwi(skeleton):
+    jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", *DWI))
+    assert jobs == {
+        "all": 1, "inputs_check": 2, "inputs_describe": 1, "anat_preproc": 1, "anat_register": 1,
+        "anat_segment": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
+        "metrics_unit": 1, "metrics_group": 1, "qc_page": 1,
+    }  # fmt: skip
+
+
+def test_dwi_without_t1w_goes_through_fa(skeleton):
+    jobs, _ = plan(skeleton("sub-01", *DWI))
+    assert "anat_preproc" not in jobs
+    assert (jobs["dwi_register_fa"], jobs["alps_index"]) == (1, 1)
+
+
+def test_t1w_without_dwi(skeleton):
+    jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz"))
+    assert jobs["anat_segment"] == 1
+    assert "alps_index" not in jobs
+
+
+def test_sessions_and_t2w(skeleton):
+    skeleton("sub-01/ses-a", "T1w.nii.gz", "T2w.nii.gz", *DWI)
+    jobs, _ = plan(skeleton("sub-01/ses-b", "T1w.nii.gz"))
+    assert jobs["inputs_check"] == 4
+    assert jobs["metrics_unit"] == 2
+
+
+@pytest.mark.parametrize("target, absent", [("participant", "metrics_group"), ("group", "qc_page")])
+def test_targets(skeleton, target, absent):
+    jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", *DWI), target)
+    assert absent not in jobs
+    assert jobs["alps_index"] == 1
+
+
+def test_excluded_subject(skeleton):
+    skeleton("sub-01", "T1w.nii.gz")
+    jobs, _ = plan(skeleton("sub-02", "T1w.nii.gz"), exclude="[sub-02]")
+    assert jobs["metrics_unit"] == 1
+
+
+def test_distortion_by_t1w_needs_the_t1w_first(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
+    assert "anat_preproc" not in plan(bids, "--until=dwi_correct")[0]
+    assert plan(bids, "--until=dwi_correct", dwi="{distortion: t1w}")[0]["anat_preproc"] == 1
+
+
+def test_path_table(skeleton, tmp_path):
+    skeleton("sub-01", "T1w.nii.gz", *DWI)
+    stem = "bids/sub-01/dwi/sub-01_dwi"
+    (tmp_path / "table.tsv").write_text(
+        "participant_id\tT1w\tdwi\tbval\tbvec\n"
+        f"sub-X\tbids/sub-01/anat/sub-01_T1w.nii.gz\t{stem}.nii.gz\t{stem}.bval\t{stem}.bvec\n"
+    )
+    jobs, output = plan(tmp_path / "bids", path_table="table.tsv")
+    assert jobs["alps_index"] == 1
+    assert "sub-X" in output
+
+
+def test_user_rois(skeleton, tmp_path):
+    names = [f"{h}_{t}" for h in ("left", "right") for t in ("projection", "association")]
+    lines = "".join(f"    {n}: {{mask: masks/{n}.nii.gz}}\n" for n in names)
+    (tmp_path / "user.yaml").write_text(f"alps:\n  rois: user\n  user_rois:\n{lines}")
+    (tmp_path / "masks").mkdir()
+    for name in names:
+        (tmp_path / "masks" / f"{name}.nii.gz").touch()
+    bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
+    jobs, _ = plan(bids, "--configfile", tmp_path / "user.yaml")
+    assert jobs["alps_index"] == 1
+    (tmp_path / "masks" / "left_projection.nii.gz").unlink()
+    code, output = snakemake(
+        "-n", "--configfile", tmp_path / "user.yaml", *settings(bids, "out"), cwd=tmp_path,
+        check=False,
+    )  # fmt: skip
+    assert code != 0
+    assert "masks/left_projection.nii.gz" in output
+
+
+@pytest.mark.parametrize(
+    "config, message",
+    [
+        ({"alps": "{radius: 5}"}, "alps.radius: unknown key"),
+        ({"dwi": "{b_max: high}"}, "dwi.b_max: 'high' is not of type number"),
+        ({"bids_dir": "nowhere"}, "bids_dir 'nowhere' is no folder"),
+        ({"exclude": "sub-01"}, "exclude: 'sub-01' is not of type array"),
+    ],
+)
+def test_start_is_refused_with_one_message(skeleton, config, message):
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    code, output = snakemake(
+        "-n", *settings(bids, "out"), *(f"{k}={v}" for k, v in config.items()),
+        cwd=bids.parent, check=False,
+    )  # fmt: skip
+    assert code != 0
+    assert message in output
+    assert "Traceback" not in output
+
+
+def test_summary_names_what_is_left_out(skeleton):
+    skeleton("sub-01", "run-1_T1w.nii.gz", "run-2_T1w.nii.gz")
+    bids = skeleton("sub-02", "T1w.nii.gz")
+    (bids / "participants.tsv").write_text(
+        textwrap.dedent("""\
+        participant_id\tage
+        sub-02\told
+        sub-03\t70
+        """)
+    )
+    _, output = plan(bids)
+    for message in ("2 T1w images and no rule to choose", "age is 'old', not a number",
+                    "sub-03 is in the participants table but has no images",
+                    "sub-01 has images but no row"):  # fmt: skip
+        assert message in output, message
+
+
+def test_lint_is_clean(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
+    _, output = snakemake("--lint", *settings(bids, "out"), cwd=bids.parent, check=False)
+    assert "Congratulations" in output, output[-3000:]
