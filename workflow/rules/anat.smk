@@ -96,7 +96,7 @@ rule anat_segment:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         template=config["template"],
-        prior_weight=config["anat"]["prior_weight"],
+        settings=config["anat"]["segmentation"],
         code=code("anat/segment.py"),
     message:
         "Segment the tissues of {wildcards.prefix}"

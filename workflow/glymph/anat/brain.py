@@ -29,9 +29,9 @@ def correct_bias(image: nib.Nifti1Image) -> np.ndarray:
     shrink = max(1, round(4.0 / float(np.mean(voxel_sizes(image.affine)))))
     corrected = ants.n4_bias_field_correction(
         raw,
-        mask=ants.get_mask(raw),
+        mask=ants.threshold_image(raw, "Otsu", 1),
         shrink_factor=min(shrink, min(image.shape) // 8 or 1),
-        convergence={"iters": [50, 50, 30], "tol": 1e-5},
+        convergence={"iters": [30, 30, 20], "tol": 1e-5},
     )
     return np.clip(corrected.numpy(), 0, None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_from_to, resample_to_output
 
 from glymph.anat.register import to_subject
 from glymph.common.errors import BadInput
@@ -21,34 +22,43 @@ def segment(
     template: Template,
     affine: str,
     inverse_warp: str,
-    prior_weight: float,
+    settings: dict,
 ) -> dict[str, np.ndarray]:
     """Probabilities of CSF, grey and white matter on the T1w's grid, each float32 in 0 to 1.
 
-    ANTs Atropos with the template's tissue maps, carried to the subject, as priors.
+    ANTs Atropos with the template's tissue maps, carried to the subject, as priors of weight
+    ``settings["prior_weight"]``. It runs on an isotropic grid of ``settings["resolution_mm"]``
+    where the T1w is finer; the probabilities are brought back by linear interpolation.
     Source: Avants 2011 (10.1007/s12021-011-9109-y).
     """
-    import ants
-
-    box = _bounding_box(mask)  # two thirds of a head image are not brain
-    brain = t1w.slicer[box]
+    brain = t1w.slicer[_bounding_box(mask)]  # two thirds of a head image are not brain
+    inside = nib.Nifti1Image(mask[_bounding_box(mask)].astype(np.float32), brain.affine)
+    size = float(settings["resolution_mm"])
+    if min(voxel_sizes(t1w.affine)) < size:
+        brain = resample_to_output(brain, (size,) * 3, order=1)
+        inside = resample_from_to(inside, brain, order=1)
     maps = {"csf": template.csf, "gm": array(template.gm), "wm": array(template.wm)}
     priors = _priors([to_subject(maps[t], template, brain, affine, inverse_warp) for t in TISSUES])
+    found = _atropos(brain, array(inside) > 0.5, priors, settings["prior_weight"])
+    _check_order(array(brain), found, t1w.get_filename() or "T1w")
+    images = {t: nib.Nifti1Image(p, brain.affine) for t, p in found.items()}
+    return {t: array(resample_from_to(image, t1w, order=1)) for t, image in images.items()}
+
+
+def _atropos(brain, mask, priors, prior_weight: float) -> dict[str, np.ndarray]:
+    import ants
+
     # Voxelwise work: on a plain grid, since Atropos rejects oblique ones that differ by rounding.
     grid = np.diag([*voxel_sizes(brain.affine), 1.0])
     result = ants.atropos(
         a=to_ants(array(brain), grid),
-        x=to_ants(mask[box].astype(np.float32), grid),
+        x=to_ants(mask.astype(np.float32), grid),
         i=[to_ants(prior, grid) for prior in priors],
         m="[0.1,1x1x1]",
         c="[3,0.001]",
         priorweight=prior_weight,
     )
-    found = {t: np.zeros(t1w.shape, np.float32) for t in TISSUES}
-    for tissue, probability in zip(TISSUES, result["probabilityimages"], strict=True):
-        found[tissue][box] = probability.numpy()
-    _check_order(t1w, found)
-    return found
+    return {t: p.numpy() for t, p in zip(TISSUES, result["probabilityimages"], strict=True)}
 
 
 def _bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:
@@ -65,16 +75,16 @@ def _priors(maps: list[np.ndarray]) -> list[np.ndarray]:
     return [m / total for m in maps]
 
 
-def _check_order(t1w: nib.Nifti1Image, tissue: dict[str, np.ndarray]) -> None:
+def _check_order(data: np.ndarray, tissue: dict[str, np.ndarray], source: str) -> None:
     """On a T1w, CSF is darker than grey matter and that darker than white matter."""
-    data = array(t1w)
     means = [float(np.average(data, weights=tissue[t] + 1e-9)) for t in TISSUES]
     if not means[0] < means[1] < means[2]:
         levels = ", ".join(f"{t} {m:.0f}" for t, m in zip(TISSUES, means, strict=True))
         raise BadInput(
-            f"mean intensities ({levels}) are not those of a T1w", t1w.get_filename() or "T1w",
+            f"mean intensities ({levels}) are not those of a T1w",
+            source,
             "check that the file is a T1w and not a T2w, and look at the brain mask",
-        )  # fmt: skip
+        )
 
 
 def volumes(tissue: dict[str, np.ndarray], affine: np.ndarray) -> dict[str, float]:

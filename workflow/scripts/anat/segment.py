@@ -16,12 +16,14 @@ def main(snakemake):
         load_template(params.template),
         source.affine,
         source.inverse_warp,
-        params.prior_weight,
+        params.settings,
     )
     for name, probability in tissue.items():
         save(probability, t1w.affine, out[name])
-    settings = {"prior_weight": params.prior_weight}
-    write_json({"metrics": volumes(tissue, t1w.affine)} | stamp([source.t1w], settings), out.facts)
+    write_json(
+        {"metrics": volumes(tissue, t1w.affine)} | stamp([source.t1w], dict(params.settings)),
+        out.facts,
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,220 @@
+"""The real workflow on a small simulated cohort: numbers, faults, reruns, kills."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.workflow.conftest import ROOT, planned, settings, snakemake
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run")]
+ARGUMENTS = settings("bids", "out")
+
+
+def table(path):
+    with Path(path).open(newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def rows(folder):
+    return {row["participant_id"]: row for row in table(folder / "out/group/metrics.tsv")}
+
+
+def dry(folder, *more):
+    _, output = snakemake("-n", *more, *ARGUMENTS, cwd=folder)
+    return planned(output)
+
+
+def test_one_row_per_subject_with_participants_and_metrics(finished):
+    found = rows(finished[0])
+    assert list(found) == ["sub-AD01", "sub-MCI01", "sub-NC01"]
+    sound = found["sub-NC01"]
+    assert sound["group"] == "NC"
+    assert float(sound["age"]) > 0
+    for axes in ("native", "template", "principal"):
+        for side in ("left", "right", "mean"):
+            assert 0.8 < float(sound[f"alps_{axes}_{side}"]) < 2.2
+    assert sound["alps_registration"] == "T1w"
+    assert len({row["software"] for row in found.values()}) == 1
+
+
+def test_every_column_is_described(finished):
+    header = list(rows(finished[0])["sub-NC01"])
+    described = json.loads((finished[0] / "out/group/metrics.json").read_text())
+    assert [name for name in described if name not in ("GeneratedBy", "Parameters")] == header
+    assert all(described[name]["Description"] for name in header)
+    assert described["Parameters"]["alps"]["rois"] == "study"
+
+
+def test_alps_is_near_the_truth_even_at_3_mm(finished):
+    truth = {row["participant_id"]: row for row in table(finished[0] / "truth/truth.tsv")}
+    found = rows(finished[0])["sub-NC01"]
+    for side in ("left", "right"):
+        error = float(found[f"alps_template_{side}"]) - float(truth["sub-NC01"][f"alps_{side}"])
+        assert abs(error) < 0.15
+
+
+def test_brain_volume_is_near_the_truth(finished):
+    truth = {row["participant_id"]: row for row in table(finished[0] / "truth/truth.tsv")}
+    found = rows(finished[0])["sub-NC01"]
+    true = sum(float(truth["sub-NC01"][f"{tissue}_volume_mm3"]) for tissue in ("gm", "wm"))
+    assert float(found["brain_volume_mm3"]) == pytest.approx(true, rel=0.1)
+
+
+def test_missing_t1w_goes_through_fa_and_is_listed(finished):
+    row = rows(finished[0])["sub-AD01"]
+    assert row["alps_registration"].startswith("FA to the white-matter template")
+    assert row["brain_volume_mm3"] == "n/a"
+    listed = table(finished[0] / "out/group/exclusions.tsv")
+    mine = [r for r in listed if r["participant_id"] == "sub-AD01"]
+    assert [(r["branch"], r["reason"]) for r in mine] == [("anat", "no T1w image")]
+
+
+def test_bad_subject_is_listed_with_file_reason_and_cure(finished):
+    folder, output = finished
+    row = rows(folder)["sub-MCI01"]
+    assert row["alps_native_mean"] == "n/a"
+    assert float(row["brain_volume_mm3"]) > 0, "its T1w is sound"
+    (listed,) = [
+        r for r in table(folder / "out/group/exclusions.tsv") if r["participant_id"] == "sub-MCI01"
+    ]
+    assert "not finite" in listed["reason"]
+    assert listed["file"].endswith("sub-MCI01_dwi.bvec")
+    assert listed["cure"]
+    assert "exclusions.tsv" in output
+
+
+def test_results_of_a_bad_subject_cannot_be_read_as_images(finished):
+    path = finished[0] / "out/sub-MCI01/dwi/sub-MCI01_model-tensor_param-fa_dwimap.nii.gz"
+    assert path.read_bytes().startswith(b"GLYMPH-STOP")
+    with pytest.raises(nib.filebasedimages.ImageFileError):
+        nib.load(path)
+
+
+def test_output_tree(finished):
+    """Golden listing of one sound subject: nothing lost, nothing unexpected."""
+    out = finished[0] / "out"
+    found = {p.relative_to(out).as_posix() for p in (out / "sub-NC01").rglob("*") if p.is_file()}
+    expected = (Path(__file__).parent / "expected_outputs.txt").read_text().split()
+    assert found == {name.replace("SUB", "sub-NC01") for name in expected}
+
+
+def test_images_carry_axes_sources_and_software(finished):
+    stem = finished[0] / "out/sub-NC01/dwi/sub-NC01_model-tensor_param-tensor_dwimap"
+    sidecar = json.loads(Path(f"{stem}.json").read_text())
+    assert sidecar["Components"] == ["Dxx", "Dxy", "Dxz", "Dyy", "Dyz", "Dzz"]
+    assert "RAS" in sidecar["Axes"]
+    assert sidecar["Units"] == "mm2/s"
+    assert sidecar["GeneratedBy"]["dipy"]
+    image = nib.load(f"{stem}.nii.gz")
+    assert image.shape[3] == 6
+    assert np.isfinite(image.get_fdata()).all()
+
+
+def test_pages_are_self_contained(finished):
+    for name in ("sub-NC01", "sub-AD01", "sub-MCI01"):
+        page = (finished[0] / f"out/{name}/{name}_qc.html").read_text()
+        assert "http" not in page.replace("http-equiv", "")
+        assert "<script" not in page
+    assert page.count("data:image/png;base64,") == 6, "the sound subject's pictures"
+    bad = (finished[0] / "out/sub-MCI01/sub-MCI01_qc.html").read_text()
+    assert "Not everything could be made" in bad
+    assert "not finite" in bad
+
+
+def test_snakemake_report_builds(finished):
+    folder, _ = finished
+    snakemake("--report", "report.zip", *ARGUMENTS, cwd=folder)
+    assert (folder / "report.zip").stat().st_size > 10_000
+
+
+def test_second_run_has_nothing_to_do(finished):
+    assert dry(finished[0]) == {}
+
+
+def test_changed_dwi_reruns_that_subject_s_diffusion_only(copy_of_finished):
+    path = copy_of_finished / "bids/sub-NC01/dwi/sub-NC01_dwi.nii.gz"
+    image = nib.load(path)
+    data = np.asanyarray(image.dataobj).astype(np.float32)
+    data[2, 2, 2, 1] += 1
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+    assert dry(copy_of_finished) == {
+        "inputs_check": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
+        "metrics_unit": 1, "metrics_group": 1, "qc_page": 1, "all": 1,
+    }  # fmt: skip
+
+
+def test_changed_participants_rerun_the_cohort_table_only(copy_of_finished):
+    path = copy_of_finished / "bids/participants.tsv"
+    path.write_text(path.read_text().replace("\tNC\t", "\tcontrol\t"))
+    assert dry(copy_of_finished) == {"metrics_group": 1, "all": 1}
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [
+        ("alps={axes: template}", {"alps_index": 3, "metrics_unit": 3, "qc_page": 3}),
+        (
+            "anat={segmentation: {prior_weight: 0.4}}",
+            {"anat_segment": 2, "metrics_unit": 2, "qc_page": 2},
+        ),
+        ("participants={groups: [AD, NC]}", {}),
+    ],
+)
+def test_a_config_key_reruns_what_reads_it(finished, change, expected):
+    _, output = snakemake("-n", *ARGUMENTS, change, cwd=finished[0])
+    assert planned(output) == expected | {"metrics_group": 1, "all": 1}
+
+
+def test_added_and_removed_subject(copy_of_finished):
+    shutil.rmtree(copy_of_finished / "bids/sub-AD01")
+    assert dry(copy_of_finished) == {"metrics_group": 1, "all": 1}
+    snakemake(*ARGUMENTS, cwd=copy_of_finished)
+    assert list(rows(copy_of_finished)) == ["sub-MCI01", "sub-NC01"]
+    listed = table(copy_of_finished / "out/group/exclusions.tsv")
+    assert any("sub-AD01 is in the participants table but has no" in r["reason"] for r in listed)
+
+
+def test_repaired_subject_is_made(copy_of_finished):
+    bvec = copy_of_finished / "bids/sub-MCI01/dwi/sub-MCI01_dwi.bvec"
+    bvec.write_text(bvec.read_text().replace(" nan ", " ", 1))
+    jobs = dry(copy_of_finished)
+    assert jobs["dwi_correct"] == 1
+    assert "anat_register" not in jobs
+
+
+def test_kill_and_rerun_give_the_same_table(finished, tmp_path):
+    """kill -9 in the middle of the diffusion stage; the next run completes it, equal."""
+    folder, _ = finished
+    work = tmp_path / "again"
+    shutil.copytree(folder / "bids", work / "bids")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", "2",
+         *ARGUMENTS],
+        cwd=work, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    log = work / "out/logs/sub-NC01/sub-NC01_dwi_correct.log"
+    deadline = time.time() + 600
+    while not (log.is_file() and "volume 9" in log.read_text()):
+        assert time.time() < deadline
+        assert process.poll() is None
+        time.sleep(0.5)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    snakemake("--unlock", *ARGUMENTS, cwd=work)
+    snakemake(*ARGUMENTS, cwd=work)
+    assert (work / "out/group/metrics.tsv").read_text() == (
+        folder / "out/group/metrics.tsv"
+    ).read_text()
+    assert dry(work) == {}
