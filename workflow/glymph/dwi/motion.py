@@ -18,22 +18,37 @@ from glymph.common.spaces import (
 )
 
 HEAD_RADIUS_MM = 80.0
-RIGID_MM, AFFINE_MM = 4.0, 3.0
-"""Voxel sizes at which the two registrations run, where the data are finer."""
-LEVELS = {
-    "Rigid": {"iterations": (100, 50), "shrink": (2, 1), "sigmas": (1, 0)},
-    "Affine": {"iterations": (60,), "shrink": (1,), "sigmas": (0.5,)},
+SEARCH = {
+    "start": {
+        "type_of_transform": "Rigid",
+        "aff_random_sampling_rate": 0.3,
+        "aff_iterations": (100, 50),
+        "aff_smoothing_sigmas": (1, 0),
+    },
+    "eddy": {
+        "type_of_transform": "Affine",
+        "aff_random_sampling_rate": 0.2,
+        "aff_iterations": (60, 10),
+        "aff_smoothing_sigmas": (1, 0.5),
+    },
+    "link": {
+        "type_of_transform": "Rigid",
+        "aff_random_sampling_rate": 0.9,
+        "aff_iterations": (200, 100),
+        "aff_smoothing_sigmas": (1, 0),
+    },
 }
+"""Effort of ANTs' three linear registrations, each at half, then at full resolution."""
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
 def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, engine: str):
     """Affine of every volume: array (n, 4, 4) that maps reference world points to volume points.
 
-    The reference is the first b = 0 volume. ``engine`` "ants": rigid registration of each volume
-    to it, then of each diffusion-weighted volume, with twelve degrees of freedom for eddy currents,
-    to the mean of the weighted volumes, whose contrast it shares. "dipy": DIPY's affine pipeline
-    against the reference. "none": identities.
+    The reference is the first b = 0 volume. ``engine`` "ants": every volume is registered to it
+    (rigid), then each diffusion-weighted one to the mean of them all, whose contrast it shares,
+    with twelve degrees of freedom for eddy currents; their mean is at last linked to the reference.
+    "dipy": DIPY's affine pipeline against the reference. "none": identities.
     """
     if engine == "none":
         return np.tile(np.eye(4), (len(table), 1, 1))
@@ -52,22 +67,29 @@ def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
 
 
 def _estimate_ants(data, affine, table: GradientTable) -> np.ndarray:
-    first = int(np.flatnonzero(table.is_b0)[0])
     found = np.tile(np.eye(4), (len(table), 1, 1))
-    reference = _at_resolution(data[..., first], affine, RIGID_MM)
-    for volume in range(len(table)):
-        if volume != first:
-            moving = _at_resolution(data[..., volume], affine, RIGID_MM)
-            found[volume] = _register(reference, moving, "Rigid", np.eye(4))
-            _progress("rigid", volume, len(table))
+    first = int(np.flatnonzero(table.is_b0)[0])
     weighted = np.flatnonzero(~table.is_b0)
-    mean = np.mean([resample(data[..., v], affine, found[v]) for v in weighted], axis=0)
-    target = _at_resolution(mean, affine, AFFINE_MM)
+    reference = _at_resolution(data[..., first], affine, 4.0)
+    for volume in (v for v in range(len(table)) if v != first):
+        moving = _at_resolution(data[..., volume], affine, 4.0)
+        found[volume] = _register(reference, moving, "start", found[volume])
+        print(f"motion: volume {volume + 1} of {len(table)} to b = 0", flush=True)
+    target = _at_resolution(_aligned_mean(data, affine, found, weighted), affine, 3.0)
     for volume in weighted:
-        moving = _at_resolution(data[..., volume], affine, AFFINE_MM)
-        found[volume] = _register(target, moving, "Affine", found[volume])
-        _progress("affine", volume, len(table))
+        moving = _at_resolution(data[..., volume], affine, 3.0)
+        found[volume] = _register(target, moving, "eddy", found[volume])
+        print(f"motion: volume {volume + 1} of {len(table)} to the weighted mean", flush=True)
+    # One careful registration across contrasts serves all volumes that now agree.
+    mean = _aligned_mean(data, affine, found, weighted)
+    reference = _at_resolution(data[..., first], affine, 3.0)
+    link = _register(reference, _at_resolution(mean, affine, 3.0), "link", np.eye(4))
+    found[weighted] = found[weighted] @ link
     return found
+
+
+def _aligned_mean(data, affine, matrices, volumes) -> np.ndarray:
+    return np.mean([resample(data[..., v], affine, matrices[v]) for v in volumes], axis=0)
 
 
 def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
@@ -78,33 +100,25 @@ def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
     return ants.resample_image(to_ants(volume, affine), size, False, 0)
 
 
-def _register(fixed, moving, kind: str, start: np.ndarray) -> np.ndarray:
+def _register(fixed, moving, step: str, start: np.ndarray) -> np.ndarray:
     """World (RAS) matrix of fixed points to moving points, from ``start``."""
     import ants
 
-    levels = LEVELS[kind]
     with tempfile.TemporaryDirectory() as folder:
         initial = os.path.join(folder, "start.mat")
         write_itk_affine(initial, start)
         result = ants.registration(
             fixed,
             moving,
-            type_of_transform=kind,
             initial_transform=[initial],
             outprefix=os.path.join(folder, "volume_"),
             aff_metric="mattes",
             aff_sampling=32,
-            aff_random_sampling_rate=0.3,
-            aff_iterations=levels["iterations"],
-            aff_shrink_factors=levels["shrink"],
-            aff_smoothing_sigmas=levels["sigmas"],
+            aff_shrink_factors=(2, 1),
+            **SEARCH[step],
             random_seed=1,
         )
         return read_itk_affine(result["fwdtransforms"][0])
-
-
-def _progress(step: str, volume: int, total: int) -> None:
-    print(f"motion: {step} registration of volume {volume + 1} of {total}", flush=True)
 
 
 def resample(volume, affine, matrix, displacement=None) -> np.ndarray:
