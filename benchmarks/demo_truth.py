@@ -90,7 +90,9 @@ def main() -> None:
     print(f"brain volume: mean error {volume.mean():+.1%}, worst {volume.abs().max():.1%}")
     distances = region_distances(given.results, given.truth, both)
     if distances:
-        print(f"region centres: {np.mean(distances):.2f} mm off on average, {max(distances):.2f} worst")
+        print(
+            f"region centres: {np.mean(distances):.2f} mm off on average, {max(distances):.2f} worst"
+        )
     both.to_csv(given.results / "group" / "truth.tsv", sep="\t", index=False, na_rep="n/a")
     print(f"Pages: {given.results}/sub-*/*_qc.html; table: {given.results}/group/metrics.tsv")
 

@@ -24,10 +24,10 @@ def test_t1w_and_dwi(skeleton):
     }  # fmt: skip
 
 
-def test_dwi_without_t1w_goes_through_fa(skeleton):
+def test_dwi_without_t1w_goes_straight_to_the_template(skeleton):
     jobs, _ = plan(skeleton("sub-01", *DWI))
     assert "anat_preproc" not in jobs
-    assert (jobs["dwi_register_fa"], jobs["alps_index"]) == (1, 1)
+    assert (jobs["dwi_register_template"], jobs["alps_index"]) == (1, 1)
 
 
 def test_t1w_without_dwi(skeleton):

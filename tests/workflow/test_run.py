@@ -70,9 +70,9 @@ def test_brain_volume_is_near_the_truth(finished):
     assert float(found["brain_volume_mm3"]) == pytest.approx(true, rel=0.1)
 
 
-def test_missing_t1w_goes_through_fa_and_is_listed(finished):
+def test_missing_t1w_goes_straight_to_the_template_and_is_listed(finished):
     row = rows(finished[0])["sub-AD01"]
-    assert row["alps_registration"].startswith("FA to the white-matter template")
+    assert row["alps_registration"] == "b0 to the template (no T1w)"
     assert row["brain_volume_mm3"] == "n/a"
     listed = table(finished[0] / "out/group/exclusions.tsv")
     mine = [r for r in listed if r["participant_id"] == "sub-AD01"]

@@ -113,7 +113,7 @@ def t1w_brain(wildcards):
 
 
 def template_transforms(wildcards):
-    """The files that lead from the DWI to the template: through the T1w, or FA's own."""
+    """The files that lead from the DWI to the template: through the T1w, or b0's own."""
     if "T1w" in scan_of(wildcards).files:
         found = {
             "to_t1w": rules.dwi_register.output.affine,
@@ -123,7 +123,8 @@ def template_transforms(wildcards):
         }
     else:
         found = {
-            name: rules.dwi_register_fa.output[name] for name in ("affine", "warp", "inverse_warp")
+            name: rules.dwi_register_template.output[name]
+            for name in ("affine", "warp", "inverse_warp")
         }
     return {name: path.format(**wildcards) for name, path in found.items()}
 
@@ -141,7 +142,7 @@ def unit_facts(wildcards):
         found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
     if "dwi" in files:
         found += [rules.dwi_correct.output.facts, rules.dwi_tensor.output.facts]
-        register = rules.dwi_register if "T1w" in files else rules.dwi_register_fa
+        register = rules.dwi_register if "T1w" in files else rules.dwi_register_template
         found += [register.output.facts, rules.alps_index.output.facts]
     return [path.format(**wildcards) for path in found]
 

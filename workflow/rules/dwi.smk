@@ -108,20 +108,21 @@ rule dwi_register:
         "../scripts/dwi/register.py"
 
 
-rule dwi_register_fa:
-    """Register FA to the template's white matter, for a unit without T1w."""
+rule dwi_register_template:
+    """Register b = 0 to the template, for a unit without T1w."""
     input:
-        fa=rules.dwi_tensor.output.fa,
+        b0=rules.dwi_correct.output.b0,
+        mask=rules.dwi_correct.output.mask,
         template=list((config["template"] or {}).values()),
     output:
         affine=unit_path("dwi", "from-dwi_to-template_desc-affine_mode-image_xfm.mat"),
         warp=unit_path("dwi", "from-dwi_to-template_desc-warp_mode-image_xfm.nii.gz"),
         inverse_warp=unit_path("dwi", "from-template_to-dwi_desc-warp_mode-image_xfm.nii.gz"),
-        facts=unit_path("dwi", "desc-registerfa_dwi.json"),
+        facts=unit_path("dwi", "desc-registertemplate_dwi.json"),
     log:
-        unit_log("dwi_register_fa"),
+        unit_log("dwi_register_template"),
     benchmark:
-        unit_benchmark("dwi_register_fa")
+        unit_benchmark("dwi_register_template")
     conda:
         env("dwi")
     resources:
@@ -129,8 +130,8 @@ rule dwi_register_fa:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         template=config["template"],
-        code=code("dwi/register_fa.py"),
+        code=code("dwi/register_template.py"),
     message:
-        "Register the FA of {wildcards.prefix} to the template (it has no T1w)"
+        "Register the DWI of {wildcards.prefix} to the template (it has no T1w)"
     script:
-        "../scripts/dwi/register_fa.py"
+        "../scripts/dwi/register_template.py"

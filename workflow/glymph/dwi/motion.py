@@ -89,7 +89,8 @@ def _estimate_ants(data, affine, table: GradientTable) -> np.ndarray:
 
 
 def _aligned_mean(data, affine, matrices, volumes) -> np.ndarray:
-    return np.mean([resample(data[..., v], affine, matrices[v]) for v in volumes], axis=0)
+    """Mean over ``volumes``; only a target, so linear interpolation will do."""
+    return np.mean([resample(data[..., v], affine, matrices[v], order=1) for v in volumes], axis=0)
 
 
 def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
@@ -121,12 +122,12 @@ def _register(fixed, moving, step: str, start: np.ndarray) -> np.ndarray:
         return read_itk_affine(result["fwdtransforms"][0])
 
 
-def resample(volume, affine, matrix, displacement=None) -> np.ndarray:
-    """One volume on its own grid after ``matrix`` (reference points to volume points), one spline.
+def resample(volume, affine, matrix, displacement=None, order: int = 3) -> np.ndarray:
+    """One volume on its own grid after ``matrix`` (reference points to volume points).
 
     ``displacement`` (x, y, z, 3), in world mm, is added to the reference points first: the same
-    interpolation undoes distortion and motion. Cubic interpolation; clipped to the range of the
-    input, which splines overshoot.
+    interpolation undoes distortion and motion. Splines of ``order``, clipped to the range of the
+    input, which they overshoot.
     """
     from scipy.ndimage import map_coordinates
 
@@ -138,7 +139,7 @@ def resample(volume, affine, matrix, displacement=None) -> np.ndarray:
         points = points + displacement
     voxels = apply_affine(np.linalg.inv(affine) @ matrix, points)
     moved = map_coordinates(
-        np.asarray(volume, np.float32), np.moveaxis(voxels, -1, 0), order=3, mode="constant"
+        np.asarray(volume, np.float32), np.moveaxis(voxels, -1, 0), order=order, mode="constant"
     )
     return np.clip(moved, min(0, float(volume.min())), float(volume.max())).astype(np.float32)
 

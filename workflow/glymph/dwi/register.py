@@ -1,4 +1,4 @@
-"""From the DWI to the anatomy: b = 0 to T1w, or FA to the white-matter template without a T1w."""
+"""From the DWI to the anatomy: b = 0 to the T1w, or to the template where there is no T1w."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tempfile
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from glymph.common.spaces import (
     image_to_ants,
@@ -47,30 +48,34 @@ def b0_to_t1w(b0: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w_brain: n
     return matrix, mutual_information(b0[mask], result["warpedmovout"].numpy()[mask])
 
 
-def fa_to_template(fa: np.ndarray, affine: np.ndarray, template_wm: nib.Nifti1Image, out: dict):
-    """Affine and SyN registration of FA to the template's white-matter map; returns their MI.
+def b0_to_template(b0, mask, affine, template_t1w: nib.Nifti1Image, out: dict) -> float:
+    """Affine and SyN registration of b = 0 to the template's T1w brain; their mutual information.
 
     Writes ``out["affine"]``, ``out["warp"]``, ``out["inverse_warp"]`` like the T1w's registration,
-    on a 2 mm grid of the template.
+    on a 2 mm grid of the template. Not FA to white matter: where fibres cross, beside the very
+    regions that ALPS measures, FA falls as if it were grey matter, and pulls them aside.
     """
     import ants
 
-    fixed = ants.resample_image(image_to_ants(template_wm), (2.0,) * 3, False, 0)
+    fixed = ants.resample_image(image_to_ants(template_t1w), (2.0,) * 3, False, 0)
+    # The mask is a voxel wider than the brain; scalp and eyes in its rim would attract the cortex.
+    moving = to_ants(b0 * ndimage.binary_erosion(mask), affine)
     result = ants.registration(
         fixed,
-        to_ants(fa, affine),
+        moving,
         type_of_transform="SyN",
         aff_metric="mattes",
         aff_random_sampling_rate=0.5,
+        aff_iterations=(1000, 500, 200, 0),
         syn_metric="mattes",
-        reg_iterations=(60, 40, 20),
+        reg_iterations=(60, 30, 0),
         random_seed=1,
         singleprecision=False,
     )
     warp, linear = result["fwdtransforms"]
-    for source, name in ((linear, "affine"), (warp, "warp"), (result["invtransforms"][1],
-                                                              "inverse_warp")):  # fmt: skip
-        shutil.move(source, out[name])
+    shutil.move(linear, out["affine"])
+    shutil.move(warp, out["warp"])
+    shutil.move(result["invtransforms"][1], out["inverse_warp"])
     inside = fixed.numpy() > 0
     return mutual_information(fixed.numpy()[inside], result["warpedmovout"].numpy()[inside])
 

@@ -27,7 +27,7 @@ def main(snakemake):
         min_coverage=settings["min_coverage"],
     )
     provenance = stamp([source.tensor, source.affine, source.warp], dict(settings))
-    via = "T1w" if rigid else "FA to the white-matter template (no T1w)"
+    via = "T1w" if rigid else "b0 to the template (no T1w)"
     write_json({"metrics": values, "registration": via} | provenance, snakemake.output.facts)
     save(weights, affine, snakemake.output.regions, {"Regions": region_names()} | provenance)
 

@@ -1,21 +1,21 @@
-"""Register FA to the template's white matter (rule dwi_register_fa)."""
+"""Register b = 0 to the template, for a unit without T1w (rule dwi_register_template)."""
 
 from glymph.common.images import array, load, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.template import load_template
-from glymph.dwi.register import fa_to_template
+from glymph.dwi.register import b0_to_template
 
 
 def main(snakemake):
-    out = snakemake.output
-    fa = load(snakemake.input.fa)
+    source, out = snakemake.input, snakemake.output
+    b0, mask = load(source.b0), array(load(source.mask)) > 0
     template = load_template(snakemake.params.template)
     files = {name: out[name] for name in ("affine", "warp", "inverse_warp")}
-    similarity = fa_to_template(array(fa), fa.affine, template.wm, files)
+    similarity = b0_to_template(array(b0), mask, b0.affine, template.t1w, files)
     facts = {"metrics": {"dwi_anat_similarity": similarity}}
-    write_json(facts | stamp([snakemake.input.fa], {}), out.facts)
+    write_json(facts | stamp([source.b0], {}), out.facts)
 
 
 if __name__ == "__main__":
-    run(main, snakemake)  # noqa: F821
+    run(main, snakemake)
