@@ -91,7 +91,7 @@ def main() -> None:
     distances = region_distances(given.results, given.truth, both)
     if distances:
         print(
-            f"region centres: {np.mean(distances):.2f} mm off on average, {max(distances):.2f} worst"
+            f"region centres: mean error {np.mean(distances):.2f} mm, worst {max(distances):.2f} mm"
         )
     both.to_csv(given.results / "group" / "truth.tsv", sep="\t", index=False, na_rep="n/a")
     print(f"Pages: {given.results}/sub-*/*_qc.html; table: {given.results}/group/metrics.tsv")
