@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+
 from glymph.alps import axes
 from glymph.alps.index import alps, compute, measure
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.spaces import apply_affine
-
 from tests.conftest import STORAGE, grid, rotation
 
 PROJECTION = np.diag([0.6e-3, 0.45e-3, 1.3e-3])

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, fsl_to_world, read_fsl, write_fsl
-
 from tests.conftest import STORAGE, grid
 
 

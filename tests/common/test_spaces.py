@@ -3,8 +3,8 @@
 import nibabel as nib
 import numpy as np
 import pytest
-from glymph.common import spaces
 
+from glymph.common import spaces
 from tests.conftest import STORAGE, grid, rotation
 
 

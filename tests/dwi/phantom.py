@@ -1,9 +1,9 @@
 """A small head-like diffusion phantom with fibre bundles, in any storage order."""
 
 import numpy as np
+
 from glymph.common.gradients import GradientTable
 from glymph.common.spaces import apply_affine
-
 from tests.conftest import grid
 
 

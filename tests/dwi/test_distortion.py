@@ -5,9 +5,9 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+
 from glymph.common.errors import BadInput
 from glymph.dwi import distortion, motion
-
 from tests.conftest import STORAGE, grid
 
 SHAPE = (40, 44, 30)

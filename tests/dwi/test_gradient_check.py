@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+
 from glymph.common.gradients import GradientTable, fsl_to_world, read_fsl
 from glymph.common.images import array, load
 from glymph.dwi.gradient_check import judge, orientations, quick_tensors, score_orientations
 from glymph.dwi.tensor import brain_mask
-
 from tests.conftest import STORAGE
 from tests.dwi.phantom import head, table
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+
 from glymph.common.gradients import GradientTable
 from glymph.dwi import motion
-
 from tests.conftest import STORAGE, grid, rotation
 from tests.dwi.phantom import bundle_tensors, signal, table
 

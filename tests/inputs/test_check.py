@@ -6,9 +6,9 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+
 from glymph.common.errors import BadInput
 from glymph.inputs.check import check_anatomical, check_diffusion
-
 from tests.conftest import rotation
 
 SHAPE = (12, 13, 14)

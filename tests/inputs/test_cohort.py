@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
 from glymph.inputs.config import ConfigError, check_config
 from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+
 from glymph.simulate import LIGHT_SCAN, SubjectSpec, ideal, simulate_subject
 
 

@@ -5,9 +5,10 @@ import dataclasses
 import nibabel as nib
 import numpy as np
 import pytest
+from scipy import ndimage
+
 from glymph.simulate import LIGHT_SCAN, SubjectSpec, ideal
 from glymph.simulate.anatomy import make_anatomy
-from scipy import ndimage
 
 CLEAN = ideal(LIGHT_SCAN)
 

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
+
 from glymph.simulate import (
     LIGHT_SCAN,
     CohortSpec,

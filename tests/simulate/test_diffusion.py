@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import ndimage
+
 from glymph.simulate import LIGHT_SCAN, ideal
 from glymph.simulate.anatomy import make_anatomy
 from glymph.simulate.diffusion import susceptibility_mm
-from scipy import ndimage
 
 CLEAN_DWI = dataclasses.replace(ideal(LIGHT_SCAN), modalities=("dwi",))
 ORDERS = ("RAS", "LAS", "PSR", "oblique")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from glymph.common.provenance import _closure, _imports
 
 ROOT = Path(__file__).resolve().parents[2]

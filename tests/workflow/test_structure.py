@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from glymph.common.provenance import _imports, code_hash
 from glymph.common.registry import metrics
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to, resample_to_output
+from scipy.ndimage import distance_transform_edt
 
 from glymph.anat.register import to_subject
 from glymph.common.errors import BadInput
@@ -14,6 +15,9 @@ from glymph.common.spaces import to_ants, voxel_sizes
 from glymph.common.template import Template
 
 TISSUES = ("csf", "gm", "wm")
+HULL_MARGIN_MM = 4.0
+"""Beyond the template's brain, carried to the subject: what a brain mask keeps of muscle and skull
+base further out does not count as tissue."""
 
 
 def segment(
@@ -39,7 +43,9 @@ def segment(
         inside = resample_from_to(inside, brain, order=1)
     maps = {"csf": template.csf, "gm": array(template.gm), "wm": array(template.wm)}
     priors = _priors([to_subject(maps[t], template, brain, affine, inverse_warp) for t in TISSUES])
-    found = _atropos(brain, array(inside) > 0.5, priors, settings["prior_weight"])
+    hull = to_subject(template.brain.astype(np.float32), template, brain, affine, inverse_warp)
+    inside = (array(inside) > 0.5) & _wider(hull > 0.5, brain.affine)
+    found = _atropos(brain, inside, priors, settings["prior_weight"])
     _check_order(array(brain), found, t1w.get_filename() or "T1w")
     images = {t: nib.Nifti1Image(p, brain.affine) for t, p in found.items()}
     return {t: array(resample_from_to(image, t1w, order=1)) for t, image in images.items()}
@@ -59,6 +65,11 @@ def _atropos(brain, mask, priors, prior_weight: float) -> dict[str, np.ndarray]:
         priorweight=prior_weight,
     )
     return {t: p.numpy() for t, p in zip(TISSUES, result["probabilityimages"], strict=True)}
+
+
+def _wider(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """``mask`` and what lies within `HULL_MARGIN_MM` of it."""
+    return distance_transform_edt(~mask, sampling=voxel_sizes(affine)) <= HULL_MARGIN_MM
 
 
 def _bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:

@@ -34,6 +34,15 @@ def _ras(image: nib.Nifti1Image) -> nib.Nifti1Image:
     return nib.as_closest_canonical(image)
 
 
+def _crop(image: nib.Nifti1Image, margin: int = 4) -> nib.Nifti1Image:
+    """The part of ``image`` that is not background, so that the head fills the panel."""
+    data = np.abs(array(image))
+    places = np.argwhere(data > 0.1 * np.percentile(data[data > 0], 98))
+    low = np.maximum(places.min(axis=0) - margin, 0)
+    high = np.minimum(places.max(axis=0) + margin + 1, image.shape)
+    return image.slicer[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+
+
 def _panel(axis, plane: np.ndarray, sizes, **style) -> None:
     """One slice, first axis to the right, second up, with the voxels' true proportions."""
     axis.imshow(
@@ -94,9 +103,18 @@ def _zoom(axis, centre, sizes, shape, half_mm: float = 30.0) -> None:
     axis.set_ylim(centre[1] - half_mm / sizes[1], centre[1] + half_mm / sizes[1])
 
 
+def _on(image: nib.Nifti1Image, grid: nib.Nifti1Image) -> nib.Nifti1Image:
+    """The part of a 4D ``image`` of the same storage that the cropped ``grid`` covers."""
+    image = _ras(image)
+    start = nib.affines.apply_affine(np.linalg.inv(image.affine), grid.affine[:3, 3])
+    box = [slice(round(a), round(a) + n) for a, n in zip(start, grid.shape, strict=True)]
+    return image.slicer[tuple(box)]
+
+
 def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names):
     """Whole-brain slices of colour FA through the middle of all regions, regions outlined."""
-    fa, v1, regions = _ras(fa), _ras(v1), _ras(regions)
+    fa = _crop(_ras(fa))
+    v1, regions = (_on(image, fa) for image in (v1, regions))
     sizes = fa.header.get_zooms()[:3]
     rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
     weights = array(regions)
@@ -104,9 +122,9 @@ def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nift
     weight = total[total > 0]
     centre = np.average(np.argwhere(total > 0), axis=0, weights=weight) if len(weight) else 0
     centre = np.rint(np.broadcast_to(centre, 3)).astype(int)
-    left = weights[..., [n.startswith("left") for n in names]].sum(axis=-1)
-    if left.any():  # a sagittal slice between the hemispheres would show no region
-        centre[0] = int(np.rint(np.argwhere(left > 0)[:, 0].mean()))
+    one = weights[..., names.index("left_projection")]
+    if one.any():  # a sagittal slice between the hemispheres would show no region
+        centre[0] = int(np.rint(np.average(np.nonzero(one)[0], weights=one[one > 0])))
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
     for k, axis in enumerate(axes):
         _panel(axis, np.take(rgb, centre[k], axis=k), _in_plane(sizes, k))
@@ -117,7 +135,7 @@ def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nift
 
 def alignment(image: nib.Nifti1Image, edges_of: nib.Nifti1Image, colour: str = "#ff5a36") -> bytes:
     """Three slices of ``image`` with the edges of ``edges_of`` (resampled to it) drawn over."""
-    image = _ras(image)
+    image = _crop(_ras(image))
     other = array(resample_from_to(edges_of, image, order=1))
     data, sizes = array(image), image.header.get_zooms()[:3]
     centre = [int(v) for v in np.argwhere(data > np.percentile(data, 60)).mean(axis=0)]
@@ -137,7 +155,8 @@ def alignment(image: nib.Nifti1Image, edges_of: nib.Nifti1Image, colour: str = "
 
 def brain_outline(t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> bytes:
     """Six slices of the T1w with the outline of its brain mask."""
-    t1w, mask = _ras(t1w), _ras(mask)
+    t1w = _crop(_ras(t1w))
+    mask = resample_from_to(mask, t1w, order=0)
     data, inside, sizes = array(t1w), array(mask) > 0, t1w.header.get_zooms()[:3]
     places = np.argwhere(inside)
     low, high = places.min(axis=0), places.max(axis=0)

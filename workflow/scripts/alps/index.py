@@ -1,6 +1,7 @@
 """Compute ALPS of one unit (rule alps_index)."""
 
 import numpy as np
+
 from glymph.alps.index import compute
 from glymph.alps.roi import load_rois, region_names
 from glymph.common.images import array, load, save, write_json

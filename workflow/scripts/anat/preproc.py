@@ -2,6 +2,7 @@
 
 import nibabel as nib
 import numpy as np
+
 from glymph.anat.brain import brain_mask, correct_bias
 from glymph.common.images import array, load, save
 from glymph.common.job import run

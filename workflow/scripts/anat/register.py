@@ -1,6 +1,7 @@
 """Register a T1w brain to the template (rule anat_register)."""
 
 import nibabel as nib
+
 from glymph.anat.register import register_to_template, to_template
 from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run

@@ -2,6 +2,7 @@
 
 import nibabel as nib
 import numpy as np
+
 from glymph.common.gradients import write_fsl
 from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run

@@ -1,6 +1,7 @@
 """Align b = 0 to the T1w (rule dwi_register)."""
 
 import nibabel as nib
+
 from glymph.common.images import array, load, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+
 from glymph.alps.roi import region_names
 from glymph.common.errors import read_stop
 from glymph.common.images import array, load, read_json

@@ -1,0 +1,110 @@
+"""One record per unit, one row per record, and a reason for everything that is missing."""
+
+import json
+
+import pytest
+
+from glymph.common.errors import Stop, read_stop, write_stop
+from glymph.common.names import Unit
+from glymph.common.tables import read_tsv, write_tsv
+from glymph.inputs.index import Scan
+from glymph.inputs.participants import Participants
+from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
+from glymph.metrics.unit import flags, unit_record
+
+STOP = Stop("no volume with b = 0", "x.bval", "acquire one", "inputs_check")
+
+
+def facts(folder, name, **content):
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content))
+    return str(path)
+
+
+def record(tmp_path, unit=None, **values):
+    path = facts(tmp_path, "facts", metrics=values, registration="T1w", distortion="none")
+    return unit_record(unit or Unit("01"), [path], [])
+
+
+def test_record_merges_stages_and_lists_stops_once(tmp_path):
+    for name in ("check", "alps"):
+        write_stop(tmp_path / name, STOP)
+    one = facts(tmp_path, "one", metrics={"brain_volume_mm3": 1.2e6}, notes=["a note"])
+    found = unit_record(Unit("01", "a"), [one, str(tmp_path / "alps")], [str(tmp_path / "check")])
+    assert (found["participant_id"], found["session_id"]) == ("sub-01", "ses-a")
+    assert found["values"] == {"brain_volume_mm3": 1.2e6}
+    assert found["stops"] == [vars(STOP)]
+    assert found["notes"] == ["a note"]
+
+
+def test_a_metric_from_two_stages_is_an_error(tmp_path):
+    one = facts(tmp_path, "one", metrics={"dwi_snr": 20})
+    two = facts(tmp_path, "two", metrics={"dwi_snr": 30})
+    with pytest.raises(ValueError, match="two stages"):
+        unit_record(Unit("01"), [one, two], [])
+
+
+def test_a_metric_that_the_registry_does_not_know_is_an_error(tmp_path):
+    with pytest.raises(KeyError, match="mystery"):
+        record(tmp_path, mystery=1.0)
+
+
+def test_flags_say_what_is_implausible():
+    found = flags({"alps_native_mean": 3.0, "brain_volume_mm3": 1.2e6, "alps_template_mean": None})
+    assert [f["metric"] for f in found] == ["alps_native_mean", "alps_template_mean"]
+    assert "plausible is 0.8 to 2.2" in found[0]["message"]
+    assert "has no value" in found[1]["message"]
+
+
+def people(**problems):
+    rows = {"sub-01": {"group": "AD", "age": 70.0, "brain_volume_mm3": None},
+            "sub-02": {"group": "NC", "age": 68.0, "brain_volume_mm3": 1.1e6}}  # fmt: skip
+    return Participants(rows, problems, frozenset(k for k in problems if k == "sub-02"))
+
+
+def test_table_joins_participants_and_measures(tmp_path):
+    records = [record(tmp_path, Unit(k), brain_volume_mm3=1e6, alps_native_mean=1.4)
+               for k in ("01", "02", "03")]  # fmt: skip
+    rows, columns = table(records, people(), ["group", "age"], "native")
+    assert columns[:4] == ["participant_id", "session_id", "group", "age"]
+    assert [row["group"] for row in rows] == ["AD", "NC", None]
+    assert rows[0]["brain_volume_mm3"] == 1e6
+    assert rows[1]["brain_volume_mm3"] == 1.1e6, "the participants table overrides"
+    assert (rows[0]["alps_registration"], rows[0]["alps_axes"]) == ("T1w", "native")
+    assert set(columns) <= set(describe(columns, {}, {}))
+
+
+def test_a_duplicate_participant_gets_no_variables(tmp_path):
+    problem = Stop("several rows for sub-02")
+    rows, _ = table([record(tmp_path, Unit("02"))], people(**{"sub-02": [problem]}), ["group"], "n")
+    assert rows[0]["group"] is None
+
+
+def test_every_kind_of_absence_is_listed(tmp_path):
+    missing = {kind: Stop(f"no {kind} image", stage="inputs") for kind in ("T1w", "FLAIR")}
+    scan = Scan(Unit("01"), {}, (), missing)
+    stopped = record(tmp_path, Unit("01")) | {"stops": [vars(STOP)]}
+    without = [("sub-09", Stop("sub-09 has no images", "", "", "inputs"))]
+    rows = exclusions([scan], [stopped], people(**{"sub-02": [Stop("age is 'old'")]}), without,
+                      ["sub-07_ses-b"])  # fmt: skip
+    assert [(r["participant_id"], r["session_id"], r["branch"]) for r in rows] == [
+        ("sub-01", None, "anat"), ("sub-01", None, "inputs"), ("sub-02", None, "statistics"),
+        ("sub-07", "ses-b", "all"), ("sub-09", None, "statistics"),
+    ]  # fmt: skip
+    assert all(row["reason"] for row in rows)
+    assert not any("FLAIR" in row["reason"] for row in rows), "nothing needs a FLAIR"
+    write_tsv(rows, tmp_path / "x.tsv", EXCLUSION_COLUMNS)
+    assert read_tsv(tmp_path / "x.tsv")[1]["cure"] == "acquire one"
+
+
+def test_tables_write_na_and_keep_one_line_per_row(tmp_path):
+    write_tsv([{"a": None, "b": float("nan"), "c": 1 / 3, "d": "x\ty\nz"}], tmp_path / "t.tsv")
+    text = (tmp_path / "t.tsv").read_text()
+    assert text == "a\tb\tc\td\nn/a\tn/a\t0.3333333\tx y z\n"
+
+
+def test_a_stop_is_told_from_a_result(tmp_path):
+    write_stop(tmp_path / "a.nii.gz", STOP)
+    assert read_stop(tmp_path / "a.nii.gz") == STOP
+    (tmp_path / "b.json").write_text("{}")
+    assert read_stop(tmp_path / "b.json") is None

@@ -1,0 +1,92 @@
+"""The page: every value and flag, text from files escaped, pictures drawn in every storage."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from glymph.alps.roi import region_names
+from glymph.qc import figures
+from glymph.qc.page import Figure, render
+from tests.conftest import STORAGE, grid
+
+RECORD = {
+    "participant_id": "sub-01",
+    "session_id": None,
+    "values": {"alps_native_left": 1.5, "alps_native_right": None, "alps_native_mean": None,
+               "brain_volume_mm3": 1234567.0},
+    "flags": [{"metric": "alps_native_mean", "value": None, "message": "ALPS has no value"}],
+    "stops": [],
+    "notes": [],
+    "methods": {"registration": "T1w"},
+    "software": {"glymph": "0.1.0"},
+}  # fmt: skip
+
+
+def test_page_shows_values_flags_and_pictures():
+    page = render(RECORD, [Figure("Title", "What to see", b"PNG")])
+    for text in (
+        "1.5",
+        "1,234,567",
+        "ALPS has no value",
+        "data:image/png;base64,UE5H",
+        "What to see",
+    ):
+        assert text in page
+    assert page.count("n/a") >= 2
+
+
+def test_text_from_files_is_escaped():
+    evil = "<script>alert(1)</script>"
+    stop = {"stage": "x", "reason": evil, "file": evil, "cure": evil}
+    page = render(RECORD | {"stops": [stop], "notes": [evil]}, [])
+    assert "<script>" not in page
+    assert page.count("&lt;script&gt;") == 4
+
+
+def image(name, data):
+    return nib.Nifti1Image(data.astype(np.float32), grid(STORAGE[name], shape=data.shape[:3]))
+
+
+def test_left_is_left_in_every_storage():
+    """A bright left half of the head stands left in the coronal and axial panels."""
+    shape = (20, 22, 24)
+    for name in STORAGE:
+        affine = grid(STORAGE[name], shape=shape, centre=(0, 0, 0))
+        voxels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+        x = (voxels @ affine[:3, :3].T + affine[:3, 3])[..., 0]
+        ras = figures._ras(nib.Nifti1Image((x < 0).astype(np.float32), affine))
+        data = figures.array(ras)
+        assert data[: data.shape[0] // 2].mean() > 0.8, name
+        assert data[data.shape[0] // 2 :].mean() < 0.2, name
+
+
+@pytest.mark.parametrize("name", STORAGE)
+def test_figures_are_drawn_in_every_storage(name):
+    rng = np.random.default_rng(0)
+    head = np.zeros((20, 22, 24))
+    head[3:-3, 4:-2, 2:-5] = rng.random((14, 16, 17)) + 0.5
+    regions = np.zeros((*head.shape, 4))
+    for k in range(4):
+        regions[6 + k, 8 + k, 9, k] = 1
+    v1 = rng.normal(size=(*head.shape, 3))
+    maps = [image(name, d) for d in (head, v1, regions)]
+    for png in (
+        figures.colour_fa(*maps, region_names()),
+        figures.regions_overview(*maps, region_names()),
+        figures.alignment(maps[0], image(name, head > 0.8)),
+        figures.brain_outline(maps[0], image(name, head > 0)),
+    ):
+        assert png.startswith(b"\x89PNG")
+
+
+def test_a_region_outside_the_image_is_named():
+    head = np.ones((12, 12, 12))
+    png = figures.colour_fa(image("RAS", head), image("RAS", np.ones((12, 12, 12, 3))),
+                            image("RAS", np.zeros((12, 12, 12, 4))), region_names())  # fmt: skip
+    assert png.startswith(b"\x89PNG")
+
+
+def test_motion_trace():
+    names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
+    row = dict.fromkeys([*names, "displacement", "framewise_displacement"], "0.1")
+    assert figures.motion_trace([row] * 5).startswith(b"\x89PNG")
