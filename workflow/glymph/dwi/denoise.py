@@ -6,15 +6,19 @@ import numpy as np
 
 
 def denoise(data: np.ndarray, mask: np.ndarray, method: str) -> np.ndarray:
-    """``data`` (x, y, z, volume) denoised by ``method``: "none" or "mppca".
+    """``data`` (x, y, z, volume) denoised inside ``mask`` by ``method``: "none" or "mppca".
 
+    Marchenko-Pastur PCA in cubes that hold at least as many voxels as there are volumes. Its model
+    is noise that is independent between voxels, which zero-filled (interpolated) images violate.
     Source: Veraart 2016 (10.1016/j.neuroimage.2016.08.016), DIPY's implementation.
     """
     if method == "none":
         return data
     from dipy.denoise.localpca import mppca
 
-    return mppca(data, mask=mask, patch_radius=2, suppress_warning=True).astype(np.float32)
+    radius = 2 if data.shape[-1] <= 5**3 else 3
+    denoised = mppca(data, mask=mask, patch_radius=radius, suppress_warning=True)
+    return np.where(mask[..., None], denoised, data).astype(np.float32)
 
 
 def unring(data: np.ndarray, slice_axis: int, threads: int) -> np.ndarray:
