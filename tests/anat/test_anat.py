@@ -114,7 +114,7 @@ def test_registration_maps_points_both_ways(name, tmp_path):
            {"affine": "mat", "warp": "nii.gz", "inverse_warp": "nii.gz"}.items()}  # fmt: skip
     settings = {"resolution_mm": 3, "iterations": [20, 10, 0]}
     facts = register_to_template(brain_image, template, settings, out)
-    assert facts["template_similarity"] > 0.9
+    assert facts["metrics"]["template_similarity"] > 0.9
     places = np.array([[24.0, -12, 24], [-40, -12, 24], [0, 20, 0], [10, -60, 30]])
     found = map_points(places, [(out["warp"], False), (out["affine"], False)])
     assert np.linalg.norm(found - (places + shift), axis=1).max() < 1.5

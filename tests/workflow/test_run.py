@@ -14,6 +14,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from glymph.common.registry import metrics
 from tests.workflow.conftest import ROOT, planned, settings, snakemake
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run")]
@@ -53,6 +54,12 @@ def test_every_column_is_described(finished):
     assert [name for name in described if name not in ("GeneratedBy", "Parameters")] == header
     assert all(described[name]["Description"] for name in header)
     assert described["Parameters"]["alps"]["rois"] == "study"
+
+
+def test_a_sound_subject_has_every_metric_of_the_registry(finished):
+    row = rows(finished[0])["sub-NC01"]
+    missing = [name for name in metrics() if row.get(name, "n/a") == "n/a"]
+    assert missing == []
 
 
 def test_alps_is_near_the_truth_even_at_3_mm(finished):

@@ -7,6 +7,7 @@ import shutil
 import nibabel as nib
 import numpy as np
 
+from glymph.common.registry import checked
 from glymph.common.spaces import (
     ants_affine,
     head_angles,
@@ -56,7 +57,7 @@ def register_to_template(brain: nib.Nifti1Image, template: Template, settings: d
     matrix = read_itk_affine(out["affine"])
     rotation = rotation_part(np.linalg.inv(matrix)[:3, :3])
     return {
-        "template_similarity": _correlation(result["warpedmovout"], fixed),
+        "metrics": checked({"template_similarity": _correlation(result["warpedmovout"], fixed)}),
         "affine_determinant": float(np.linalg.det(matrix[:3, :3])),
         "head_angles_deg": head_angles(rotation.T),
     }

@@ -18,7 +18,7 @@ def denoise(data: np.ndarray, mask: np.ndarray, method: str) -> np.ndarray:
 
     radius = 2 if data.shape[-1] <= 5**3 else 3
     denoised = mppca(data, mask=mask, patch_radius=radius, suppress_warning=True)
-    return np.where(mask[..., None], denoised, data).astype(np.float32)
+    return np.where(mask[..., None] & np.isfinite(denoised), denoised, data).astype(np.float32)
 
 
 def unring(data: np.ndarray, slice_axis: int, threads: int) -> np.ndarray:
