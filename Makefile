@@ -29,7 +29,8 @@ demo: $(READY) ## simulate a cohort with known truth into demo/bids and run the 
 	$(BIN)/python benchmarks/demo_truth.py demo/results demo/truth
 
 test: $(READY) ## run all tests
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup tests
+	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests
+	$(BIN)/python -m pytest -q -m slow --durations 10 tests  # these use all cores themselves
 
 lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ import pytest
 from glymph.common.registry import metrics
 from tests.workflow.conftest import ROOT, planned, settings, snakemake
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("run")]
+pytestmark = pytest.mark.slow
 ARGUMENTS = settings("bids", "out")
 
 
