@@ -72,7 +72,10 @@ def cohort(tmp_path_factory):
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     bvec = folder / "bids/sub-MCI01/dwi/sub-MCI01_dwi.bvec"
-    bvec.write_text(bvec.read_text().replace(" ", " nan ", 1))
+    sound = bvec.read_text()
+    (folder / "sound.bvec").write_text(sound)
+    words = sound.split(" ")
+    bvec.write_text(" ".join([*words[:5], "nan", *words[6:]]))
     return folder
 
 

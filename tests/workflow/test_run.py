@@ -193,7 +193,7 @@ def test_added_and_removed_subject(copy_of_finished):
 
 def test_repaired_subject_is_made(copy_of_finished):
     bvec = copy_of_finished / "bids/sub-MCI01/dwi/sub-MCI01_dwi.bvec"
-    bvec.write_text(bvec.read_text().replace(" nan ", " ", 1))
+    shutil.copy(copy_of_finished / "sound.bvec", bvec)
     jobs = dry(copy_of_finished)
     assert jobs["dwi_correct"] == 1
     assert "anat_register" not in jobs
