@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
-from glymph.inputs.config import ConfigError, check_config
+from glymph.inputs.config import ConfigError, check_config, settle_types
 from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
 from glymph.inputs.participants import ParticipantsError, read_participants
 
@@ -82,6 +82,18 @@ def test_wrong_configuration(change, message):
     for key, value in change.items():
         config[key] = (config[key] | value) if isinstance(value, dict) else value
     with pytest.raises(ConfigError, match=message):
+        check_config(config)
+
+
+def test_words_from_the_command_line_become_numbers():
+    config = copy.deepcopy(DEFAULTS)
+    config["dwi"] |= {"b_max": "1000", "unring": "true"}
+    config["anat"]["registration"]["iterations"] = ["40", "20", "0"]
+    config["alps"]["min_coverage"] = "most"
+    settle_types(config)
+    assert (config["dwi"]["b_max"], config["dwi"]["unring"]) == (1000, True)
+    assert config["anat"]["registration"]["iterations"] == [40, 20, 0]
+    with pytest.raises(ConfigError, match="alps.min_coverage: 'most'"):
         check_config(config)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -130,9 +131,10 @@ def test_images_carry_axes_sources_and_software(finished):
 def test_pages_are_self_contained(finished):
     for name in ("sub-NC01", "sub-AD01", "sub-MCI01"):
         page = (finished[0] / f"out/{name}/{name}_qc.html").read_text()
-        assert "http" not in page.replace("http-equiv", "")
+        assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
         assert "<script" not in page
-    assert page.count("data:image/png;base64,") == 6, "the sound subject's pictures"
+    sound = (finished[0] / "out/sub-NC01/sub-NC01_qc.html").read_text()
+    assert sound.count("data:image/png;base64,") == 6
     bad = (finished[0] / "out/sub-MCI01/sub-MCI01_qc.html").read_text()
     assert "Not everything could be made" in bad
     assert "not finite" in bad

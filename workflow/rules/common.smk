@@ -12,9 +12,11 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common import names, provenance
 from glymph.inputs import cohort
+from glymph.inputs.config import settle_types
 
 provenance.show_package_to_scripts()
 
+settle_types(config)
 OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"
 

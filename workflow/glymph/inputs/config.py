@@ -6,11 +6,33 @@ import difflib
 import json
 from pathlib import Path
 
+import yaml
+
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 
 
 class ConfigError(ValueError):
     """The configuration is wrong; the message lists each key, what is wrong and what to do."""
+
+
+def settle_types(config: dict, schema: Path = SCHEMA) -> None:
+    """Turn words into the numbers and booleans that the schema wants, in place.
+
+    Snakemake reads nested values given with ``--config`` as words: ``dwi={b_max: 1000}``.
+    """
+    _settle(config, json.loads(schema.read_text(encoding="utf-8")))
+
+
+def _settle(value, rules: dict):
+    if isinstance(value, dict):
+        for key, item in value.items():
+            value[key] = _settle(item, rules.get("properties", {}).get(key, {}))
+        return value
+    if isinstance(value, list):
+        return [_settle(item, rules.get("items", {})) for item in value]
+    if isinstance(value, str) and rules.get("type") in ("number", "integer", "boolean"):
+        return yaml.safe_load(value)
+    return value
 
 
 def check_config(config: dict, schema: Path = SCHEMA) -> None:
