@@ -6,6 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+# As the workflow's jobs set them: registrations in tests are then the same in every run.
+os.environ["ANTS_RANDOM_SEED"] = "1"
+os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -44,7 +44,6 @@ def register_to_template(brain: nib.Nifti1Image, template: Template, settings: d
         type_of_transform="SyN",
         syn_metric="mattes",
         reg_iterations=tuple(settings["iterations"]),
-        random_seed=1,
         singleprecision=False,
     )
     warp, affine = result["fwdtransforms"]

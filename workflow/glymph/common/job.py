@@ -58,6 +58,8 @@ def _raise_earlier_stop(paths) -> None:
 def _set_threads(threads: int) -> None:
     for name in THREAD_VARIABLES:
         os.environ[name] = str(threads)
+    # antspyx takes no seed of its own: without this every registration samples other voxels.
+    os.environ["ANTS_RANDOM_SEED"] = "1"
 
 
 def _redirect_output(log) -> None:

@@ -105,7 +105,6 @@ def _register_along(fixed, moving, affine, axis: int) -> np.ndarray:
             syn_metric="mattes",
             reg_iterations=ITERATIONS,
             restrict_transformation=allowed,
-            random_seed=1,
         )
         warp = next(path for path in result["fwdtransforms"] if path.endswith(".nii.gz"))
         grid = np.stack(np.meshgrid(*map(np.arange, fixed.shape), indexing="ij"), axis=-1)

@@ -117,7 +117,6 @@ def _register(fixed, moving, step: str, start: np.ndarray) -> np.ndarray:
             aff_sampling=32,
             aff_shrink_factors=(2, 1),
             **SEARCH[step],
-            random_seed=1,
         )
         return read_itk_affine(result["fwdtransforms"][0])
 

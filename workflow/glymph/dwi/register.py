@@ -42,7 +42,6 @@ def b0_to_t1w(b0: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w_brain: n
             aff_iterations=(200, 100, 30),
             aff_shrink_factors=(4, 2, 1),
             aff_smoothing_sigmas=(2, 1, 0),
-            random_seed=1,
         )
         matrix = read_itk_affine(result["fwdtransforms"][0])
     return matrix, mutual_information(b0[mask], result["warpedmovout"].numpy()[mask])
@@ -69,7 +68,6 @@ def b0_to_template(b0, mask, affine, template_t1w: nib.Nifti1Image, out: dict) -
         aff_iterations=(1000, 500, 200, 0),
         syn_metric="mattes",
         reg_iterations=(60, 30, 0),
-        random_seed=1,
         singleprecision=False,
     )
     warp, linear = result["fwdtransforms"]
