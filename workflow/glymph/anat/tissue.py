@@ -63,6 +63,7 @@ def _atropos(brain, mask, priors, prior_weight: float) -> dict[str, np.ndarray]:
         m="[0.1,1x1x1]",
         c="[3,0.001]",
         priorweight=prior_weight,
+        r=0,  # a fixed seed; by default Atropos draws another one in every run
     )
     return {t: p.numpy() for t, p in zip(TISSUES, result["probabilityimages"], strict=True)}
 
