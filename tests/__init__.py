@@ -1,0 +1,1 @@
+"""All tests; one folder per stage, as everywhere in this repository."""

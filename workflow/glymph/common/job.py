@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from glymph.common.errors import BadInput, Stop, raised_in, read_stop, write_stop
+from glymph.common.errors import BadInput, raised_in, read_stop, write_stop
 
 THREAD_VARIABLES = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
@@ -72,8 +72,3 @@ def _redirect_output(log) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-
-
-def first_stop(paths) -> Stop | None:
-    """The first `Stop` among existing ``paths``, or None."""
-    return next((stop for path in paths if (stop := read_stop(path))), None)

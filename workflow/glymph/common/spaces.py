@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import nibabel as nib
 
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
-ANATOMICAL_AXES = ("left-right", "anterior-posterior", "superior-inferior")
 
 
 def voxel_sizes(affine: np.ndarray) -> np.ndarray:
