@@ -45,7 +45,7 @@ format: $(READY) ## apply ruff and snakefmt
 	$(BIN)/snakefmt Snakefile workflow/rules
 
 lock: $(READY) ## write the installed versions into requirements.txt
-	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze; } > requirements.new && mv requirements.new requirements.txt
+	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze | sed 's/+cpu$$//'; } > requirements.new && mv requirements.new requirements.txt
 
 clean: ## remove the demo, caches and the environment
 	rm -rf demo $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis

@@ -1,9 +1,9 @@
-# Glymphatic imaging: DTI-ALPS (and, to come, enlarged perivascular spaces) from a BIDS dataset.
+# Glymphatic imaging: enlarged perivascular spaces and DTI-ALPS from a BIDS dataset.
 #
 #   snakemake --cores 8 --config bids_dir=/data/bids output_dir=/data/derivatives/glymph
 #
-# Results of a subject-session stand in <output_dir>/sub-*/[ses-*/], those of the cohort in
-# <output_dir>/group/. Targets: all (default), participant, group.
+# Results: <output_dir>/sub-*/[ses-*/] and <output_dir>/group/. Targets: all (default), participant,
+# group; and train (with --configfile config/train.yaml), which makes the networks again.
 from snakemake.utils import min_version
 
 min_version("9.19.0")
@@ -15,16 +15,19 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/anat.smk"
+include: "workflow/rules/epvs.smk"
 include: "workflow/rules/dwi.smk"
 include: "workflow/rules/alps.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/qc.smk"
+include: "workflow/rules/train.smk"
 
 
 localrules:
     all,
     participant,
     group,
+    train,
 
 
 rule all:
@@ -42,6 +45,11 @@ rule participant:
 rule group:
     input:
         targets("group"),
+
+
+rule train:
+    input:
+        targets("train"),
 
 
 onsuccess:

@@ -18,7 +18,7 @@ RECORD = {
     "stops": [],
     "notes": [],
     "methods": {"registration": "T1w"},
-    "software": {"glymph": "0.1.0"},
+    "software": {"glymph": "0.2.0"},
 }  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from glymph.common.registry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workflow" / "glymph"
-STAGES = ("inputs", "anat", "dwi", "alps", "metrics", "qc")
-ALLOWED = {"metrics": {"inputs"}, "qc": {"alps"}}
+STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc")
+ALLOWED = {"metrics": {"inputs"}, "qc": {"alps"}, "epvs": {"anat"}, "train": {"epvs"}}
 """Stages whose types another one reads; everything else goes through files."""
 
 
@@ -26,8 +26,8 @@ def test_a_stage_has_its_four_rooms(stage):
 def test_there_are_no_other_rooms():
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rules == {*STAGES, "common"}
-    assert packages == {*STAGES, "common", "simulate"}
+    assert rules == {*STAGES, "train", "common"}
+    assert packages == {*STAGES, "common", "simulate", "train"}
 
 
 def used_rooms(folder):
@@ -36,7 +36,7 @@ def used_rooms(folder):
             yield source, module.relative_to(PACKAGE).parts[0]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "common", "simulate"])
+@pytest.mark.parametrize("stage", [*STAGES, "common", "simulate", "train"])
 def test_stages_import_only_what_is_shared(stage):
     allowed = {stage, "__init__.py"} | ALLOWED.get(stage, set())
     if stage != "simulate":

@@ -5,4 +5,4 @@ One subpackage per stage of the workflow (``inputs``, ``anat``, ``dwi``, ``alps`
 Nothing here imports snakemake.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -28,12 +28,13 @@ rule anat_preproc:
         unit_benchmark("anat_preproc")
     conda:
         env("anat")
+    threads: config["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
-        engine=config["anat"]["brain"],
-        intensity=config["anat"]["bet_intensity"],
+        settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
+        weights=model_hash("brain", config["anat"]["brain_model"]),
         code=code("anat/preproc.py"),
     message:
         "N4 and brain extraction of {wildcards.prefix}"

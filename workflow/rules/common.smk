@@ -10,11 +10,18 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from glymph.common import names, provenance
+from glymph.common import bundle, names, provenance
 from glymph.inputs import cohort
 from glymph.inputs.config import settle_types
 
 provenance.show_package_to_scripts()
+
+# snakemake 9's rate limit starts a timer per scheduling pass, each of which starts another pass: a
+# main process that waits with jobs in hand fills a core. The default of 100 jobs a second limits
+# nothing here; a limit that the user sets stays.
+if (limit := workflow.scheduling_settings) and limit.max_jobs_per_timespan:
+    if (limit.max_jobs_per_timespan.max_jobs, limit.max_jobs_per_timespan.timespan) == (100, 1):
+        limit.max_jobs_per_timespan = None
 
 settle_types(config)
 OUT = config["output_dir"].rstrip("/")
@@ -79,12 +86,21 @@ def code(script):
     return provenance.code_hash(ROOT / "workflow" / "scripts" / script)
 
 
+def model_hash(name, configured):
+    """Fingerprint of a network's weights, as its bundle states it."""
+    return bundle.weights_hash(bundle.folder_of(name, configured))
+
+
 def env(name):
     return str(ROOT / "envs" / f"{name}.yaml")
 
 
 def targets(level):
-    """Files of a target: participant (per unit) or group (cohort)."""
+    """Files of a target: participant (per unit), group (cohort) or train (networks)."""
+    if level == "train":
+        models = config.get("train", {})
+        weights = "{output_dir}/{network}/models/model.pt"
+        return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if level == "group":
         return [f"{OUT}/group/{name}" for name in ("metrics.tsv", "metrics.json", "exclusions.tsv")]
     units = [scan.unit for scan in COHORT.scans]
@@ -112,6 +128,44 @@ def t1w_brain(wildcards):
         path.format(folder=wildcards.folder, prefix=wildcards.prefix)
         for path in (rules.anat_preproc.output.t1w, rules.anat_preproc.output.mask)
     ]
+
+
+def of_unit(wildcards, **paths):
+    """Paths with the wildcards of a job filled in."""
+    return {name: path.format(**wildcards) for name, path in paths.items()}
+
+
+def aligned(wildcards, kind):
+    """The T2w or FLAIR of a unit with the matrix that leads to it; nothing without the image."""
+    files = scan_of(wildcards).files
+    if kind not in files:
+        return {}
+    matrix = rules.epvs_align.output.matrix.format(**wildcards, kind=kind)
+    return {kind.lower(): files[kind], "matrix": matrix}
+
+
+def t2w(wildcards):
+    return aligned(wildcards, "T2w")
+
+
+def lesion_sources(wildcards):
+    """What shows white-matter lesions: a mask of the lab's own, or the FLAIR."""
+    files = scan_of(wildcards).files
+    if "lesion_mask" in files:
+        return {"lesion_mask": files["lesion_mask"]}
+    return aligned(wildcards, "FLAIR")
+
+
+def region_sources(wildcards):
+    """What the engine of the regions needs beside the T1w."""
+    engine = config["epvs"]["regions"]
+    if engine == "atlas":
+        found = {name: rules.anat_segment.output[name] for name in ("gm", "wm")}
+        return of_unit(wildcards, **found)
+    files = scan_of(wildcards).files
+    if engine == "provided" and "region_labels" in files:
+        return {"provided": files["region_labels"]}
+    return {}
 
 
 def template_transforms(wildcards):
@@ -142,6 +196,11 @@ def unit_facts(wildcards):
     found = []
     if "T1w" in files:
         found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
+        if config["epvs"]["engine"] != "none":
+            found += [rules.epvs_prepare.output.facts, rules.epvs_regions.output.facts]
+            found += [rules.epvs_census.output.facts]
+            align = rules.epvs_align.output.facts
+            found += [align.replace("{kind}", kind) for kind in ("T2w", "FLAIR") if kind in files]
     if "dwi" in files:
         found += [rules.dwi_correct.output.facts, rules.dwi_tensor.output.facts]
         register = rules.dwi_register if "T1w" in files else rules.dwi_register_template
@@ -159,6 +218,13 @@ def unit_pictures(wildcards):
             "mask": rules.anat_preproc.output.mask,
             "warped": rules.anat_register.output.warped,
         }
+        if config["epvs"]["engine"] != "none":
+            found |= {
+                "t1w_1mm": rules.epvs_prepare.output.t1w,
+                "t2w_1mm": rules.epvs_prepare.output.t2w,
+                "regions_1mm": rules.epvs_regions.output.labels,
+                "epvs": rules.epvs_census.output.labels,
+            }
     if "dwi" in files:
         found |= {
             "b0": rules.dwi_correct.output.b0,

@@ -44,27 +44,32 @@ def is_stripped(image: nib.Nifti1Image) -> bool:
 
 
 def brain_mask(
-    image: nib.Nifti1Image, engine: str, intensity: float, provided: str | None, source: str
+    image: nib.Nifti1Image, settings: dict, provided: str | None, source: str, threads: int
 ) -> tuple[np.ndarray, str]:
     """Brain mask of a bias-corrected T1w: (bool array on its grid, name of what made it).
 
-    A ``provided`` mask file always wins; an image without a skull keeps what it has; otherwise
-    ``engine`` "bet" runs the Brain Extraction Tool at fractional ``intensity``. Raises `BadInput`,
-    naming the file ``source``, for a mask that cannot be a brain.
+    A ``provided`` mask file always wins; an image without a skull keeps what it has; otherwise the
+    engine ``settings["brain"]``: "vbnet", the network of ``settings["brain_model"]``, or "bet", the
+    Brain Extraction Tool at ``settings["bet_intensity"]``. Raises `BadInput`, naming the file
+    ``source``, for a mask that cannot be a brain.
     """
+    engine = settings["brain"]
     if provided:
         mask, made_by = _provided_mask(image, provided), "provided"
     elif engine == "provided":
         raise BadInput("no provided brain mask", source, "add it where anat.brain_mask points")
     elif is_stripped(image):
         mask, made_by = ndimage.binary_fill_holes(array(image) > 0), "already stripped"
+    elif engine == "vbnet":
+        mask, made_by = _vbnet(image, settings["brain_model"], threads), "vbnet"
     else:
-        mask, made_by = _bet(image, intensity), "bet"
+        mask, made_by = _bet(image, settings["bet_intensity"]), "bet"
     millilitres = float(mask.sum() * np.prod(voxel_sizes(image.affine)) / 1000)
     if not BRAIN_ML[0] < millilitres < BRAIN_ML[1]:
         raise BadInput(
             f"the brain mask ({made_by}) has {millilitres:.0f} ml, which is no brain", source,
-            "look at the image; change anat.bet_intensity, or provide a mask (anat.brain_mask)",
+            "look at the image; choose another engine (anat.brain), or provide a mask "
+            "(anat.brain_mask)",
         )  # fmt: skip
     return mask, made_by
 
@@ -74,6 +79,13 @@ def _provided_mask(image: nib.Nifti1Image, path: str) -> np.ndarray:
     if mask.shape[:3] != image.shape[:3] or not np.allclose(mask.affine, image.affine, atol=0.01):
         raise BadInput("the mask is not on the T1w's grid", path, "resample it to the T1w")
     return array(mask).reshape(image.shape[:3]) > 0.5
+
+
+def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:
+    from glymph.anat.vbnet import probability
+    from glymph.common.bundle import folder_of, load_bundle
+
+    return largest_filled(probability(image, load_bundle(folder_of("brain", model), threads)) > 0.5)
 
 
 def _bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:
@@ -89,7 +101,7 @@ def _bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:
     extractor.run()
     found = np.zeros(data.shape, np.float32)
     found[:, :, first:] = extractor.compute_mask()
-    found = _largest(ndimage.binary_fill_holes(found > 0.5)).astype(np.float32)
+    found = largest_filled(found > 0.5).astype(np.float32)
     back = resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1)
     return array(back) > 0.5
 
@@ -102,8 +114,9 @@ def _lowest_slice(data: np.ndarray) -> int:
     return max(0, top - int(HEAD_HEIGHT_MM / 2))
 
 
-def _largest(mask: np.ndarray) -> np.ndarray:
+def largest_filled(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of ``mask``, its holes filled."""
     labels, count = ndimage.label(mask)
-    if count < 2:
-        return mask
-    return labels == 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
+    if count > 1:
+        mask = labels == 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
+    return ndimage.binary_fill_holes(mask)

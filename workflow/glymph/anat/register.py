@@ -68,16 +68,21 @@ def _correlation(moved, fixed) -> float:
 
 
 def to_subject(
-    template_map: np.ndarray, template: Template, target, affine: str, inverse_warp: str
-):
-    """A template map carried to the grid of the NIfTI image ``target`` (linear interpolation)."""
+    template_map: np.ndarray,
+    template: Template,
+    target: nib.Nifti1Image,
+    affine: str,
+    inverse_warp: str,
+    interpolator: str = "linear",
+) -> np.ndarray:
+    """A template map carried to the grid of the NIfTI image ``target``."""
     import ants
 
     moved = ants.apply_transforms(
         image_to_ants(target),
         to_ants(template_map, template.t1w.affine),
         [affine, inverse_warp],
-        interpolator="linear",
+        interpolator=interpolator,
         whichtoinvert=[True, False],
     )
     return moved.numpy()

@@ -17,6 +17,7 @@ class Metric:
     """One column of the metrics table.
 
     ``plausible`` is the (low, high) range outside which a value is flagged, None for open ends.
+    ``may_be_missing``: no value is no fault (the median width of no objects).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Metric:
     source: str
     stage: str
     plausible: tuple[float | None, float | None]
+    may_be_missing: bool = False
 
     def is_plausible(self, value: float) -> bool:
         low, high = self.plausible
@@ -73,6 +75,7 @@ def _expand(entry: dict, expansions: dict[str, dict[str, str]]):
             source=entry["source"],
             stage=entry["stage"],
             plausible=tuple(entry.get("plausible", (None, None))),
+            may_be_missing=entry.get("may_be_missing", False),
         )
 
 

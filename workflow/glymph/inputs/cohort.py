@@ -12,6 +12,7 @@ from glymph.common.errors import Stop
 from glymph.inputs.config import ConfigError, check_config
 from glymph.inputs.index import (
     IMAGE_KINDS,
+    PROVIDED,
     DatasetError,
     Scan,
     read_index,
@@ -41,7 +42,7 @@ class Cohort:
         """Changes with the units, their files' names and what is left out; not with contents."""
         text = json.dumps(
             [
-                [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}]
+                [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}, s.raters]
                 for s in self.scans
             ],
             sort_keys=True,
@@ -104,9 +105,11 @@ def reread(config: dict, index: str) -> Cohort:
 def _index(config: dict) -> list[Scan]:
     if config["path_table"]:
         return read_path_table(config["path_table"])
-    inputs = config["inputs"]
+    inputs, epvs = config["inputs"], config["epvs"]
+    patterns = {"brain_mask": config["anat"]["brain_mask"]}
+    patterns |= {kind: epvs[kind] for kind in PROVIDED if kind in epvs}
     return scan_bids(
-        config["bids_dir"], inputs["filters"], inputs["several"], config["anat"]["brain_mask"]
+        config["bids_dir"], inputs["filters"], inputs["several"], patterns, epvs["raters"]
     )
 
 

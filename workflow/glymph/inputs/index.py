@@ -16,34 +16,46 @@ from glymph.common.images import read_json, write_json
 from glymph.common.names import Unit
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
-TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", "brain_mask")
+PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
+"""What a lab can bring of its own, all on the T1w's grid or in its world coordinates."""
+TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", *PROVIDED)
+RATER_COLUMN = "rater_"
 
 
 @dataclass(frozen=True)
 class Scan:
     """The files of one unit.
 
-    ``files`` maps a kind (T1w, T2w, FLAIR, dwi; bval, bvec, json of the dwi; brain_mask) to its
+    ``files`` maps a kind (T1w, T2w, FLAIR, dwi; bval, bvec, json of the dwi; `PROVIDED`) to its
     path. ``reverse`` lists images that may have the opposite phase encoding. ``problems`` says per
-    kind why it is left out.
+    kind why it is left out. ``raters`` maps a rater to the mask of perivascular spaces that they
+    drew.
     """
 
     unit: Unit
     files: dict[str, str] = field(default_factory=dict)
     reverse: tuple[str, ...] = ()
     problems: dict[str, Stop] = field(default_factory=dict)
+    raters: dict[str, str] = field(default_factory=dict)
 
 
 class DatasetError(ValueError):
     """The dataset as a whole cannot be read; the message names the place and the cure."""
 
 
-def scan_bids(bids_dir: str | Path, filters: dict, several: str, mask_pattern: str | None):
+def scan_bids(
+    bids_dir: str | Path,
+    filters: dict,
+    several: str,
+    patterns: dict[str, str | None],
+    rater_pattern: str | None = None,
+) -> list[Scan]:
     """Index a BIDS folder: a list of `Scan`, sorted by unit.
 
     ``filters`` maps a kind to the BIDS entities its file must have, ``several`` (error, first,
-    last) decides between several files that fit, ``mask_pattern`` names provided brain masks
-    relative to ``bids_dir`` with ``{folder}`` and ``{prefix}``.
+    last) decides between several files that fit. ``patterns`` name what of `PROVIDED` there is,
+    relative to ``bids_dir`` with ``{folder}`` and ``{prefix}``; ``rater_pattern`` the masks of
+    raters, with ``{rater}`` beside these.
     """
     bids_dir = Path(bids_dir)
     if not bids_dir.is_dir():
@@ -51,10 +63,22 @@ def scan_bids(bids_dir: str | Path, filters: dict, several: str, mask_pattern: s
     grouped = _rows_by_unit(bids_dir)
     if not grouped:
         raise DatasetError(f"{bids_dir} holds no sub-*/ folder with images; is it a BIDS dataset?")
+    raters = _find_raters(bids_dir, rater_pattern)
     return [
-        _scan_unit(bids_dir, unit, grouped[unit], filters, several, mask_pattern)
+        _scan_unit(
+            bids_dir, unit, grouped[unit], filters, several, patterns,
+            {rater: rater_pattern.replace("{rater}", rater) for rater in raters},
+        )
         for unit in sorted(grouped, key=lambda unit: unit.prefix)
-    ]
+    ]  # fmt: skip
+
+
+def _find_raters(bids_dir: Path, pattern: str | None) -> list[str]:
+    """The folders that stand where ``pattern`` has ``{rater}``."""
+    if not pattern:
+        return []
+    before = pattern.split("{rater}")[0]
+    return sorted(p.name for p in (bids_dir / before).glob("*") if p.is_dir())
 
 
 def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
@@ -78,7 +102,7 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
     return grouped
 
 
-def _scan_unit(bids_dir, unit, rows, filters, several, mask_pattern) -> Scan:
+def _scan_unit(bids_dir, unit, rows, filters, several, patterns, raters) -> Scan:
     files, problems = {}, {}
     reverse = _images(rows, "fmap", "epi")
     for kind in IMAGE_KINDS:
@@ -94,11 +118,19 @@ def _scan_unit(bids_dir, unit, rows, filters, several, mask_pattern) -> Scan:
             files[kind] = str(bids_dir / chosen["path"])
     if "dwi" in files:
         files |= _dwi_sidecars(bids_dir, files["dwi"])
-    if mask_pattern:
-        mask = bids_dir / mask_pattern.format(folder=unit.folder, prefix=unit.prefix)
-        if mask.is_file():
-            files["brain_mask"] = str(mask)
-    return Scan(unit, files, tuple(sorted(str(bids_dir / r["path"]) for r in reverse)), problems)
+    files |= _existing(bids_dir, unit, patterns)
+    found = tuple(sorted(str(bids_dir / r["path"]) for r in reverse))
+    return Scan(unit, files, found, problems, _existing(bids_dir, unit, raters))
+
+
+def _existing(bids_dir: Path, unit: Unit, patterns: dict[str, str | None]) -> dict[str, str]:
+    """Those files of the named ``patterns`` that this unit has."""
+    places = {
+        name: bids_dir / pattern.format(folder=unit.folder, prefix=unit.prefix)
+        for name, pattern in patterns.items()
+        if pattern
+    }
+    return {name: str(place) for name, place in places.items() if place.is_file()}
 
 
 def _images(rows: list[dict], datatype: str, suffix: str) -> list[dict]:
@@ -145,8 +177,9 @@ def read_path_table(path: str | Path) -> list[Scan]:
     """Index data that are not in BIDS: a TSV with participant_id and a path per kind.
 
     Columns: participant_id (``sub-01``), optional session_id (``ses-a``), and any of T1w, T2w,
-    FLAIR, dwi, bval, bvec, json, brain_mask, reverse. Relative paths start at the table's folder;
-    ``n/a`` or an empty cell means that there is no such file.
+    FLAIR, dwi, bval, bvec, json, reverse, those of `PROVIDED`, and ``rater_NAME`` for masks of
+    raters. Relative paths start at the table's folder; ``n/a`` or an empty cell means that there is
+    no such file.
     """
     path = Path(path)
     if not path.is_file():
@@ -156,6 +189,7 @@ def read_path_table(path: str | Path) -> list[Scan]:
     if not rows or "participant_id" not in rows[0]:
         raise DatasetError(f"{path}: needs a header with participant_id and at least one row")
     unknown = set(rows[0]) - {"participant_id", "session_id", "reverse", *TABLE_COLUMNS}
+    unknown = {c for c in unknown if not str(c).startswith(RATER_COLUMN)}
     if unknown:
         raise DatasetError(f"{path}: unknown columns {', '.join(sorted(map(str, unknown)))}")
     scans = [_scan_row(path, row) for row in rows]
@@ -187,7 +221,12 @@ def _scan_row(table: Path, row: dict) -> Scan:
         for kind in IMAGE_KINDS
         if kind not in files
     }
-    return Scan(unit, files, (place("reverse"),) if cell("reverse") else (), missing)
+    raters = {
+        column.removeprefix(RATER_COLUMN): place(column)
+        for column in row
+        if column.startswith(RATER_COLUMN) and cell(column)
+    }
+    return Scan(unit, files, (place("reverse"),) if cell("reverse") else (), missing, raters)
 
 
 def write_index(scans: list[Scan], path: str | Path) -> None:
@@ -214,6 +253,7 @@ def read_index(path: str | Path) -> list[Scan]:
             scan["files"],
             tuple(scan["reverse"]),
             {kind: Stop(**stop) for kind, stop in scan["problems"].items()},
+            scan["raters"],
         )
         for scan in read_json(path)["scans"]
     ]

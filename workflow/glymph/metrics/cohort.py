@@ -7,8 +7,8 @@ from glymph.common.registry import metrics
 from glymph.inputs.index import Scan
 from glymph.inputs.participants import Participants
 
-BRANCHES = {"T1w": "anat", "dwi": "dwi"}
-"""Branch that is left out where an image of this kind is missing."""
+BRANCHES = {"T1w": "anat", "T2w": "epvs", "dwi": "dwi"}
+"""Branch that is left out, or narrowed, where an image of this kind is missing."""
 
 EXCLUSION_COLUMNS = [
     "participant_id", "session_id", "branch", "stage", "reason", "file", "cure",
@@ -32,6 +32,9 @@ METHODS = {
     "given in: native, template or principal.",
     "alps_registration": "How the DWI was brought to the template.",
     "dwi_distortion": "How susceptibility distortion was corrected.",
+    "epvs_input": "Images that perivascular spaces were segmented on: T1w+T2w, or T1w alone; the "
+    "two do not compare.",
+    "epvs_lesions": "What lesions were excluded by: FLAIR, provided mask, or none.",
     "flags": "Names of the metrics that are missing or outside their plausible range, separated by "
     "commas.",
     "workflow_version": "Version of the workflow.",
@@ -56,9 +59,18 @@ def table(records: list[dict], participants: Participants | None, variables, axe
         row |= {name: person.get(name) for name in shown}
         row |= {name: record["values"].get(name) for name in known}
         if person.get("brain_volume_mm3") is not None:
-            row["brain_volume_mm3"] = person["brain_volume_mm3"]
+            row |= _with_brain_volume(row, person["brain_volume_mm3"])
         rows.append(row | _methods(record, axes))
     return rows, columns
+
+
+def _with_brain_volume(row: dict, volume: float) -> dict:
+    """Brain volume from the participants table, and the fractions that are taken of it."""
+    changed = {"brain_volume_mm3": volume}
+    for name, value in row.items():
+        if name.endswith("_fraction_brain") and value is not None:
+            changed[name] = row[name.replace("fraction_brain", "volume_mm3")] / volume
+    return changed
 
 
 def _person(participant_id: str, participants: Participants | None) -> dict:
@@ -72,6 +84,8 @@ def _methods(record: dict, axes: str) -> dict:
         "alps_axes": axes,
         "alps_registration": record["methods"].get("registration"),
         "dwi_distortion": record["methods"].get("distortion"),
+        "epvs_input": record["methods"].get("epvs_input"),
+        "epvs_lesions": record["methods"].get("epvs_lesions"),
         "flags": ",".join(flag["metric"] for flag in record["flags"]) or None,
         "workflow_version": record["software"]["glymph"],
         "software": record["software_hash"],

@@ -10,6 +10,9 @@ from glymph.common.names import Unit
 from glymph.common.provenance import software, software_hash
 from glymph.common.registry import checked, metrics
 
+METHODS = ("registration", "distortion", "epvs_input", "epvs_lesions")
+"""Facts that say how a number was made and become columns of the table."""
+
 
 def unit_record(unit: Unit, facts: list[str], checks: list[str]) -> dict:
     """Collect one unit's results.
@@ -26,7 +29,7 @@ def unit_record(unit: Unit, facts: list[str], checks: list[str]) -> dict:
             continue
         content = read_json(path)
         notes += content.get("notes", [])
-        methods |= {k: content[k] for k in ("registration", "distortion") if k in content}
+        methods |= {k: content[k] for k in METHODS if k in content}
         found = content.get("metrics", {})
         if found.keys() & values.keys():
             raise ValueError(f"{path}: {found.keys() & values.keys()} come from two stages")
@@ -52,7 +55,9 @@ def flags(values: dict[str, float | None]) -> list[dict]:
             continue
         value, (low, high) = values[name], metric.plausible
         if value is None:
-            found.append({"metric": name, "value": None, "message": f"{metric.label} has no value"})
+            if not metric.may_be_missing:
+                text = f"{metric.label} has no value"
+                found.append({"metric": name, "value": None, "message": text})
         elif not metric.is_plausible(value):
             limits = f"{'' if low is None else low} to {'' if high is None else high}".strip()
             found.append(

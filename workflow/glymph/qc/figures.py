@@ -190,3 +190,61 @@ def motion_trace(rows: list[dict[str, str]]) -> bytes:
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("volume", fontsize=8)
     return _png(figure)
+
+
+REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73")
+"""Centrum semiovale, basal ganglia, midbrain: distinct also for the colour-blind."""
+
+
+def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
+    """Axial slices from the midbrain to the vertex: T2w (T1w without one), objects outlined.
+
+    All four on one 1 mm grid in RAS order; ``labels`` are region labels (two per region),
+    ``objects`` numbers of objects. Two rows without and with the regions' borders and the objects.
+    """
+    ground = array(t2w if t2w is not None else t1w)
+    places, found = array(labels), array(objects) > 0
+    levels = _levels(places, found, 2 * columns)
+    box = _box(places > 0, 12)
+    figure, axes = plt.subplots(
+        4, columns, figsize=(1.9 * columns, 9.2), facecolor="k", layout="constrained"
+    )
+    for number, level in enumerate(levels):
+        row, column = 2 * (number // columns), number % columns
+        plane = ground[(*box[:2], level)]
+        for axis in axes[row : row + 2, column]:
+            _panel(axis, plane, (1, 1), cmap="gray", vmin=-1, vmax=1)
+        marked = axes[row + 1, column]
+        _outlines(marked, places[(*box[:2], level)], found[(*box[:2], level)])
+    for axis in axes.ravel():
+        axis.set_axis_off()
+    _letters(axes[0, 0], "axial")
+    return _png(figure)
+
+
+def _outlines(axis, places, found) -> None:
+    for region, colour in enumerate(REGION_COLOURS):
+        inside = np.isin(places, (2 * region + 1, 2 * region + 2))
+        if inside.any():
+            axis.contour(inside.T, [0.5], colors=colour, linewidths=0.5)
+    if found.any():
+        axis.contour(found.T, [0.5], colors="#ff2f5e", linewidths=0.8)
+
+
+def _levels(places: np.ndarray, found: np.ndarray, count: int) -> list[int]:
+    """Slices spread over the regions, each moved to its neighbourhood's fullest slice."""
+    inside = np.flatnonzero((places > 0).any(axis=(0, 1)))
+    edges = np.linspace(inside.min(), inside.max() + 1, count + 1).astype(int)
+    per_slice = found.sum(axis=(0, 1))
+    levels = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        part = per_slice[low : max(high, low + 1)]
+        levels.append(int(low + (np.argmax(part) if part.any() else len(part) // 2)))
+    return levels
+
+
+def _box(mask: np.ndarray, margin: int):
+    places = np.argwhere(mask)
+    low = np.maximum(places.min(axis=0) - margin, 0)
+    high = np.minimum(places.max(axis=0) + margin + 1, mask.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))

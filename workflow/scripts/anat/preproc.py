@@ -14,10 +14,10 @@ def main(snakemake):
     raw = load(source)
     raw = nib.Nifti1Image(array(raw).reshape(raw.shape[:3]), raw.affine)
     corrected = nib.Nifti1Image(correct_bias(raw), raw.affine)
+    settings = dict(params.settings)
     mask, made_by = brain_mask(
-        corrected, params.engine, params.intensity, next(iter(snakemake.input.mask), None), source
+        corrected, settings, next(iter(snakemake.input.mask), None), source, snakemake.threads
     )
-    settings = {"engine": params.engine, "intensity": params.intensity}
     save(array(corrected), raw.affine, snakemake.output.t1w, stamp([source], {"bias": "N4"}))
     save(
         mask.astype(np.uint8),

@@ -27,6 +27,18 @@ def main(snakemake):
 
 
 def _figures(have, template):
+    if {"epvs", "regions_1mm", "t1w_1mm"} <= have.keys():
+        t2w = load(have["t2w_1mm"]) if Path(have["t2w_1mm"]).stat().st_size else None
+        ground = "T2w" if t2w else "T1w (there is no T2w)"
+        yield Figure(
+            "Perivascular spaces",
+            f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular spaces. "
+            "Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not follow "
+            "sulci, ventricle walls or lesions.",
+            figures.epvs_overview(
+                load(have["t1w_1mm"]), t2w, load(have["regions_1mm"]), load(have["epvs"])
+            ),
+        )
     if {"fa", "v1", "regions"} <= have.keys():
         images = [load(have[name]) for name in ("fa", "v1", "regions")]
         names = region_names()

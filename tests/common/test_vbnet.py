@@ -1,0 +1,91 @@
+"""The VB-Net against published parameter counts, and its bundles against tampering."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from glymph.common import bundle
+from glymph.common.errors import BadInput
+from glymph.common.vbnet import VBNet
+
+
+@pytest.mark.parametrize(
+    "dims, inputs, classes, bottleneck, parameters",
+    [
+        (3, 1, 4, "1-3-1", 2_169_592),
+        (2, 2, 2, "1-3-1", 1_028_880),
+        (3, 1, 4, "3-3-3", 8_665_848),
+        (2, 2, 2, "3-3-3", 3_027_728),
+    ],
+)
+def test_parameter_counts_are_the_published_ones(dims, inputs, classes, bottleneck, parameters):
+    net = VBNet(dims, inputs, classes, bottleneck=bottleneck)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_output_has_the_size_of_the_input(dims):
+    image = torch.zeros(1, 1, *[32] * dims)
+    assert VBNet(dims, 1, 3, base=4)(image).shape == (1, 3, *[32] * dims)
+
+
+def test_sides_must_be_multiples_of_the_stride():
+    with pytest.raises(ValueError, match="multiples of 16"):
+        VBNet(2, 1, 2, base=4)(torch.zeros(1, 1, 32, 30))
+
+
+@pytest.mark.parametrize("name", ["brain", "regions", "epvs"])
+def test_shipped_bundle_is_whole_and_small(name):
+    loaded = bundle.load_bundle(bundle.folder_of(name, None), threads=1)
+    folder = bundle.MODELS / name
+    assert (folder / "models" / "model.pt").stat().st_size < 25e6
+    assert len((folder / "docs" / "README.md").read_text().split()) > 150
+    assert loaded.title.startswith(f"glymph-{name} ")
+
+
+def test_changed_weights_are_refused(tmp_path):
+    import shutil
+
+    folder = tmp_path / "brain"
+    shutil.copytree(bundle.MODELS / "brain", folder)
+    weights = folder / "models" / "model.pt"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    with pytest.raises(BadInput, match="not those that the bundle's metadata name"):
+        bundle.load_bundle(folder, threads=1)
+
+
+def test_a_folder_that_is_no_bundle_is_named(tmp_path):
+    with pytest.raises(BadInput, match="no MONAI bundle") as error:
+        bundle.load_bundle(tmp_path, threads=1)
+    assert str(tmp_path) in str(error.value.stop.file)
+
+
+def test_windows_of_a_2d_network_cover_every_slice():
+    class Middle(torch.nn.Module):
+        """Logits that tell whether a pixel is bright: windows must not change them."""
+
+        def forward(self, x):
+            return torch.cat([-x[:, :1], x[:, :1]], dim=1)
+
+    settings = {"network_def": {"dims": 2}, "window": [16, 16], "overlap": 0.25}
+    net = bundle.Bundle(Middle(), settings, "test")
+    image = np.random.default_rng(1).standard_normal((2, 30, 25, 7)).astype(np.float32)
+    found = net.probabilities(image)
+    assert found.shape == (2, 30, 25, 7)
+    np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2 * image[0])), atol=1e-5)
+
+
+def test_whole_images_of_a_3d_network_are_padded_and_cut_back():
+    settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0}
+    net = bundle.Bundle(VBNet(3, 1, 3, base=4).eval(), settings, "test")
+    found = net.probabilities(np.zeros((1, 20, 33, 16), np.float32))
+    assert found.shape == (3, 20, 33, 16)
+    np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
+
+
+def test_metadata_name_the_training_command():
+    for name in ("brain", "regions", "epvs"):
+        text = (bundle.MODELS / name / "configs" / "metadata.json").read_text()
+        assert "snakemake train" in json.loads(text)["training"]["command"]

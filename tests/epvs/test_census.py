@@ -1,0 +1,149 @@
+"""Objects by hand: lengths, regions, ties, lesions and fractions."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from glymph.epvs import census
+from tests.conftest import STORAGE, grid
+
+SHAPE = (24, 22, 20)
+
+
+def world(sizes=(1.0, 1.0, 1.0), axes="RAS"):
+    return grid(STORAGE[axes], sizes=sizes, shape=SHAPE)
+
+
+def line(*voxels):
+    return np.array(voxels)
+
+
+@pytest.mark.parametrize(
+    "voxels, length",
+    [
+        ([(3, 3, 3)], 1.0),
+        ([(3, 3, 3), (4, 3, 3)], 2.0),
+        ([(3, 3, 3), (3, 4, 3), (3, 5, 3)], 3.0),
+        ([(3, 3, z) for z in range(3, 13)], 10.0),
+    ],
+)
+@pytest.mark.parametrize("axes", STORAGE)
+def test_length_counts_voxel_edges(voxels, length, axes):
+    assert census.extent(np.array(voxels), world(axes=axes)) == pytest.approx(length, abs=1e-3)
+
+
+def test_length_of_a_diagonal_is_longer_than_of_a_row():
+    diagonal = census.extent(line((0, 0, 0), (1, 1, 0), (2, 2, 0)), world())
+    assert diagonal == pytest.approx(2 * np.sqrt(2) + np.sqrt(2), abs=1e-3)
+
+
+def probability(*objects):
+    field = np.zeros(SHAPE, np.float32)
+    for voxels in objects:
+        field[tuple(np.array(voxels).T)] = 0.9
+    return field
+
+
+def everywhere(value=1):
+    return np.full(SHAPE, value, np.uint8)
+
+
+def test_single_voxels_are_dropped_and_pairs_stay():
+    field = probability([(2, 2, 2)], [(8, 8, 8), (8, 8, 9)])
+    found = census.find_objects(field, everywhere(), world())
+    assert [(o.length, o.volume) for o in found] == [(2.0, 2.0)]
+
+
+def test_touching_corners_are_one_object():
+    field = probability([(2, 2, 2), (3, 3, 3), (4, 4, 4)])
+    assert len(census.find_objects(field, everywhere(), world())) == 1
+
+
+def test_probability_of_one_half_is_not_enough():
+    field = probability([(2, 2, 2), (2, 2, 3)]) * np.float32(0.5 / 0.9)
+    assert census.find_objects(field, everywhere(), world()) == []
+
+
+def test_an_object_belongs_to_the_region_with_most_of_it():
+    labels = everywhere(3)  # basal ganglia left
+    labels[10:] = 2  # centrum semiovale right
+    field = probability([(x, 5, 5) for x in (7, 8, 9, 10)])
+    (found,) = census.find_objects(field, labels, world())
+    assert (found.region, found.side, len(found.voxels)) == ("bg", "left", 4)
+
+
+def test_a_tie_goes_to_the_lowest_label():
+    labels = everywhere(6)
+    labels[10:] = 4
+    field = probability([(x, 5, 5) for x in (8, 9, 10, 11)])
+    (found,) = census.find_objects(field, labels, world())
+    assert (found.region, found.side) == ("bg", "right")
+
+
+def test_nothing_is_counted_outside_the_regions():
+    labels = everywhere(0)
+    labels[:5] = 1
+    field = probability([(x, 5, 5) for x in range(3, 9)])
+    (found,) = census.find_objects(field, labels, world())
+    assert len(found.voxels) == 2
+
+
+def test_lesions_take_objects_that_lie_in_them():
+    lesions = np.zeros(SHAPE, bool)
+    lesions[:, :, :8] = True
+    inside = [(4, 4, z) for z in range(3, 10)]  # five of seven in the lesion
+    beside = [(12, 4, z) for z in range(6, 14)]  # two of eight
+    found = census.find_objects(probability(inside, beside), everywhere(), world(), lesions)
+    assert [len(o.voxels) for o in found] == [6]
+    assert found[0].voxels[:, 2].min() == 8
+
+
+def test_metrics_add_up_and_use_the_right_denominators():
+    labels = everywhere(1)
+    labels[:, :, 10:] = 4
+    field = probability([(2, 2, z) for z in range(2, 6)], [(5, 5, z) for z in range(12, 18)])
+    objects = census.find_objects(field, labels, world())
+    values = census.metrics(objects, labels, world(), brain_volume=1e6)
+    assert values["epvs_total_count"] == 2
+    assert values["epvs_cso_volume_mm3"] == 4
+    assert values["epvs_bg_fraction_brain"] == pytest.approx(6e-6)
+    assert values["epvs_bg_fraction_region"] == pytest.approx(6 / (24 * 22 * 10))
+    assert values["epvs_total_fraction_region"] == pytest.approx(10 / np.prod(SHAPE))
+    assert values["epvs_bg_length_mm"] == 6
+    assert values["epvs_midbrain_count"] == 0
+    assert values["epvs_midbrain_fraction_brain"] == 0
+    assert values["epvs_midbrain_width_mm"] is None
+    assert values["epvs_midbrain_fraction_region"] is None  # there is no midbrain here
+
+
+def test_width_is_that_of_the_cylinder():
+    z, y, x = np.meshgrid(range(5, 9), range(5, 8), range(5, 8), indexing="ij")
+    field = np.zeros(SHAPE, np.float32)
+    field[x, y, z] = 1
+    (found,) = census.find_objects(field, everywhere(), world())
+    assert found.length == pytest.approx(4)
+    assert found.width == pytest.approx(2 * np.sqrt(36 / (np.pi * 4)))
+
+
+def test_table_names_places_in_both_spaces():
+    field = probability([(2, 3, z) for z in (4, 5, 6)])
+    affine = world()
+    objects = census.find_objects(field, everywhere(5), affine)
+    (row,) = census.table(objects, affine, lambda points: points + [10, 0, 0])
+    here = nib.affines.apply_affine(affine, [2, 3, 5])
+    np.testing.assert_allclose([row["t1w_x"], row["t1w_y"], row["t1w_z"]], here, atol=0.01)
+    assert row["mni_x"] == pytest.approx(here[0] + 10, abs=0.01)
+    assert set(row) == set(census.TABLE_COLUMNS)
+    assert (row["region"], row["side"]) == ("midbrain", "left")
+    assert census.table([], affine, None) == []
+
+
+@pytest.mark.parametrize("axes", ["RAS", "LAS", "PSR"])
+def test_objects_return_to_the_images_own_grid(axes):
+    """The 1 mm grid is the image's own, reordered: nothing moves."""
+    own = np.zeros(SHAPE, np.uint16)
+    own[4:6, 7, 9:12] = 3
+    image = nib.Nifti1Image(own, world(axes=axes))
+    ras = nib.as_closest_canonical(image)
+    back = census.on_image(np.asarray(ras.dataobj), ras.affine, SHAPE, image.affine)
+    np.testing.assert_array_equal(back, own)

@@ -1,0 +1,1 @@
+"""Tests of training: the synthesis, the loop, and the bundles it writes."""

@@ -1,0 +1,54 @@
+"""Brain extraction by the 3D VB-Net."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to, resample_to_output
+from scipy import ndimage
+
+from glymph.common.bundle import Bundle
+from glymph.common.images import array
+
+HEAD_MM = (186.0, 234.0, 186.0)
+"""Largest box (right-left, front-back, height) that the network sees, from the top of the head."""
+SIDES = 16
+
+
+def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
+    """Probability (float32) of brain on the grid of a T1w head ``image`` in any orientation.
+
+    The network sees the head at its own resolution (3 mm), in RAS order, scaled between 0 and the
+    99th percentile of what is not air. Its probability stands for the share of brain in a voxel,
+    so that 0.5 after interpolation is the brain's border to a fraction of a voxel.
+    """
+    size = bundle.settings["voxel_mm"]
+    smooth = [
+        0.35 * size / float(v) if v < size else 0 for v in nib.affines.voxel_sizes(image.affine)
+    ]
+    soft = nib.Nifti1Image(ndimage.gaussian_filter(array(image), smooth), image.affine)
+    coarse = resample_to_output(soft, (size,) * 3, order=1)
+    data = np.clip(array(coarse), 0, None)
+    box = _head_box(data, size)
+    head = data[box]
+    filled = head[head > 0.02 * head.max()]
+    scaled = np.clip(head / np.percentile(filled, 99), 0, 1) * 2 - 1
+    found = np.zeros(data.shape, np.float32)
+    found[box] = bundle.probabilities(scaled[None])[1]
+    return array(resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1))
+
+
+def _head_box(data: np.ndarray, size: float) -> tuple[slice, slice, slice]:
+    """The head without its surroundings and without what lies far below the top (RAS order)."""
+    level = 0.1 * np.percentile(data[data > 0], 98)
+    occupied = data > level
+    top = int(np.flatnonzero(occupied.mean(axis=(0, 1)) > 0.02).max())
+    bottom = max(0, top + 3 - int(HEAD_MM[2] / size))
+    occupied[:, :, :bottom] = False
+    spans = [slice(0, 0)] * 3
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        inside = np.flatnonzero(occupied.mean(axis=others) > 0.005)
+        low, high = max(0, inside.min() - 2), min(data.shape[axis], inside.max() + 3)
+        spans[axis] = slice(int(low), int(high))
+    return tuple(spans)

@@ -1,0 +1,120 @@
+"""The atlas of EPVS regions, drawn on the template from `resources/regions.yaml`."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from matplotlib.path import Path as Outline
+
+from glymph.common.images import array
+from glymph.common.spaces import apply_affine
+from glymph.common.template import Template
+
+DEFINITIONS = Path(__file__).parents[3] / "resources" / "regions.yaml"
+
+
+@lru_cache(maxsize=1)
+def definitions() -> dict:
+    """Labels and outlines of `resources/regions.yaml`."""
+    return yaml.safe_load(DEFINITIONS.read_text(encoding="utf-8"))
+
+
+def names() -> list[str]:
+    """The regions, in the order in which ties are broken."""
+    return list(definitions()["regions"])
+
+
+def label_values(region: str) -> list[int]:
+    """The label values of both sides of ``region``."""
+    return [v for v, entry in definitions()["labels"].items() if entry["region"] == region]
+
+
+def label_table() -> list[dict]:
+    """One row per label value: index, name, region and side (BIDS: *_dseg.tsv)."""
+    return [
+        {"index": v, "name": f"{e['side']} {e['region']}", "region": e["region"], "side": e["side"]}
+        for v, e in definitions()["labels"].items()
+    ]
+
+
+def draw(template: Template) -> np.ndarray:
+    """Region labels (uint8) on the template's grid; values as in `resources/regions.yaml`."""
+    places = enclosed(template.t1w.shape, template.t1w.affine)
+    gm, wm = array(template.gm), array(template.wm)
+    return limited(places, gm, wm, x_world(template.t1w.shape, template.t1w.affine))
+
+
+def x_world(shape, affine) -> np.ndarray:
+    """World x (mm, positive to the right) of every voxel of a grid, broadcast to ``shape``."""
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    return apply_affine(affine, index)[..., 0].astype(np.float32)
+
+
+def limited(places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Labels (uint8) of what of each outline is tissue, left where template ``x`` is negative.
+
+    ``places`` holds 1, 2, 3 ... for the outlines of `names`, 0 elsewhere; ``gm`` and ``wm`` are
+    tissue shares on the same grid.
+    """
+    shares = {"gm": gm, "wm": wm}
+    labels = np.zeros(places.shape, np.uint8)
+    for number, (name, region) in enumerate(definitions()["regions"].items(), 1):
+        share = sum(shares[tissue] for tissue in region["tissue"])
+        inside = (places == number) & (share >= region["minimum"])
+        left, right = label_values(name)
+        labels[inside] = np.where(x[inside] < 0, left, right)
+    return labels
+
+
+def enclosed(shape, affine) -> np.ndarray:
+    """Number (uint8) of the outline that encloses each voxel centre of an MNI grid, 0 for none."""
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    world = apply_affine(affine, index.reshape(-1, 3))
+    places = np.zeros(len(world), np.uint8)
+    for number, region in enumerate(definitions()["regions"].values(), 1):
+        levels = {float(z): np.array(o, float) for z, o in region["outline"].items()}
+        low, high = min(levels), max(levels)
+        for z in np.unique(np.round(world[:, 2], 3)):
+            if low <= z < high:
+                at = np.flatnonzero(np.isclose(world[:, 2], z, atol=1e-3))
+                points = np.column_stack([np.abs(world[at, 0]), world[at, 1]])
+                inside = _inside(levels, z, points)
+                places[at[inside & (places[at] == 0)]] = number
+    return places.reshape(shape)
+
+
+def _inside(levels: dict[float, np.ndarray], z: float, points: np.ndarray) -> np.ndarray:
+    """Whether ``points`` (n, 2) lie in the outline at ``z``, blended between two levels.
+
+    Outlines at neighbouring levels need not have as many corners: what is blended is the signed
+    distance to each.
+    """
+    below = max(level for level in levels if level <= z)
+    above = min(level for level in levels if level > z)
+    weight = (z - below) / (above - below)
+    return (1 - weight) * _signed(levels[below], points) + weight * _signed(
+        levels[above], points
+    ) > 0
+
+
+def _signed(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Distance (mm) of ``points`` to the outline, positive inside. An edge on x = 0 is no edge."""
+    starts, ends = corners, np.roll(corners, -1, axis=0)
+    real = ~((starts[:, 0] == 0) & (ends[:, 0] == 0))
+    distance = np.full(len(points), np.inf)
+    for start, end in zip(starts[real], ends[real], strict=True):
+        along = end - start
+        share = np.clip((points - start) @ along / (along @ along), 0, 1)
+        away = points - start - share[:, None] * along
+        distance = np.minimum(distance, np.hypot(*away.T))
+    inside = Outline(corners).contains_points(points, radius=1e-9)
+    on_midline = (corners[:, 0] == 0).any() & (points[:, 0] == 0)
+    return np.where(inside | on_midline & _spans(corners, points), distance, -distance)
+
+
+def _spans(corners: np.ndarray, points: np.ndarray) -> np.ndarray:
+    y = corners[corners[:, 0] == 0][:, 1] if (corners[:, 0] == 0).any() else np.zeros(1)
+    return (points[:, 1] >= y.min()) & (points[:, 1] <= y.max())

@@ -1,0 +1,177 @@
+"""From a probability to objects: which are perivascular spaces, where, how long and how wide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from glymph.common.registry import checked
+from glymph.common.spaces import apply_affine, voxel_sizes
+from glymph.epvs import atlas
+
+THRESHOLD = 0.5
+SHORTEST_MM = 2.0
+CONNECTED = np.ones((3, 3, 3))
+LESION_SHARE = 0.5
+"""An object is a lesion where more than this of it lies in one."""
+
+
+@dataclass(frozen=True)
+class Object:
+    """One connected structure: ``voxels`` (n, 3) indices, region and side, sizes in mm and mm3."""
+
+    voxels: np.ndarray
+    region: str
+    side: str
+    volume: float
+    length: float
+    width: float
+
+
+def find_objects(
+    probability: np.ndarray,
+    labels: np.ndarray,
+    affine: np.ndarray,
+    lesions: np.ndarray | None = None,
+) -> list[Object]:
+    """Perivascular spaces: 26-connected parts of ``probability`` above 0.5 inside the regions.
+
+    ``labels`` are the region labels of `resources/regions.yaml` on the same grid. What lies in
+    ``lesions`` is taken away, and objects that lie there for the most part go whole. Objects
+    shorter than 2 mm are dropped. Each belongs to the label that holds most of its voxels; on a tie
+    to the lowest label. Ordered from bottom to top, then by the first voxel.
+    """
+    candidates = (probability > THRESHOLD) & (labels > 0)
+    if lesions is not None:
+        candidates = _without_lesions(candidates, lesions)
+    parts, count = ndimage.label(candidates, CONNECTED)
+    found = []
+    for number, box in enumerate(ndimage.find_objects(parts), 1):
+        voxels = np.argwhere(parts[box] == number) + [s.start for s in box]
+        length = extent(voxels, affine)
+        if length < SHORTEST_MM - 1e-6:
+            continue
+        volume = len(voxels) * float(np.prod(voxel_sizes(affine)))
+        region, side = _where(labels[tuple(voxels.T)])
+        width = 2 * np.sqrt(volume / (np.pi * length))
+        found.append(Object(voxels, region, side, volume, length, float(width)))
+    return sorted(found, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
+
+
+def _without_lesions(candidates: np.ndarray, lesions: np.ndarray) -> np.ndarray:
+    parts, count = ndimage.label(candidates, CONNECTED)
+    if not count:
+        return candidates
+    share = ndimage.mean(lesions, parts, range(1, count + 1))
+    gone = 1 + np.flatnonzero(np.asarray(share) > LESION_SHARE)
+    return candidates & ~np.isin(parts, gone) & ~lesions
+
+
+def extent(voxels: np.ndarray, affine: np.ndarray) -> float:
+    """Length in mm of ``voxels`` (n, 3) along their principal axis, voxel edges included.
+
+    Two neighbours in a row at 1 mm are 2 mm long.
+    """
+    world = voxels @ affine[:3, :3].T
+    centred = world - world.mean(axis=0)
+    if len(voxels) == 1:
+        return float(voxel_sizes(affine).max())
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    axis = axes[:, -1]
+    along = centred @ axis
+    edge = np.abs(axis @ affine[:3, :3]).sum()
+    return float(np.round(along.max() - along.min() + edge, 6))
+
+
+def _where(values: np.ndarray) -> tuple[str, str]:
+    counts = np.bincount(values)
+    counts[0] = 0
+    entry = atlas.definitions()["labels"][int(np.argmax(counts))]
+    return entry["region"], entry["side"]
+
+
+def metrics(
+    objects: list[Object], labels: np.ndarray, affine: np.ndarray, brain_volume: float
+) -> dict[str, float | None]:
+    """Count, volume, fractions and median sizes per region and in total.
+
+    Fractions are of the brain's volume (grey + white matter, mm3) and of the region's own; lengths
+    and widths are medians, None where there is no object.
+    """
+    voxel = float(np.prod(voxel_sizes(affine)))
+    values = {}
+    for name in ("total", *atlas.names()):
+        own = [o for o in objects if name in ("total", o.region)]
+        regions = atlas.names() if name == "total" else [name]
+        inside = np.isin(labels, [v for r in regions for v in atlas.label_values(r)])
+        volume, size = sum(o.volume for o in own), inside.sum() * voxel
+        values |= {
+            f"epvs_{name}_count": len(own),
+            f"epvs_{name}_volume_mm3": volume,
+            f"epvs_{name}_fraction_brain": volume / brain_volume,
+            f"epvs_{name}_fraction_region": volume / size if size else None,
+            f"epvs_{name}_length_mm": float(np.median([o.length for o in own])) if own else None,
+            f"epvs_{name}_width_mm": float(np.median([o.width for o in own])) if own else None,
+        }
+    return checked(values)
+
+
+def mask_of(objects: list[Object], shape) -> np.ndarray:
+    """Number of the object (uint16, from 1) at every voxel, 0 elsewhere."""
+    numbers = np.zeros(shape, np.uint16)
+    for number, item in enumerate(objects, 1):
+        numbers[tuple(item.voxels.T)] = number
+    return numbers
+
+
+def table(objects: list[Object], affine: np.ndarray, to_template) -> list[dict]:
+    """One row per object, in the order of `mask_of`.
+
+    ``to_template`` maps world points (n, 3) to template points; both places are of the centroid.
+    """
+    if not objects:
+        return []
+    world = np.array([apply_affine(affine, o.voxels.mean(axis=0)) for o in objects])
+    mni = to_template(world)
+    rows = []
+    for number, (item, here, there) in enumerate(zip(objects, world, mni, strict=True), 1):
+        rows.append(
+            {"object": number, "region": item.region, "side": item.side}
+            | {f"mni_{k}": round(float(v), 2) for k, v in zip("xyz", there, strict=True)}
+            | {f"t1w_{k}": round(float(v), 2) for k, v in zip("xyz", here, strict=True)}
+            | {
+                "volume_mm3": round(item.volume, 3),
+                "length_mm": round(item.length, 3),
+                "width_mm": round(item.width, 3),
+            }
+        )
+    return rows
+
+
+TABLE_COLUMNS = {
+    "object": "Number of the object, as in the label image *_desc-EPVS_dseg.nii.gz.",
+    "region": "Region that holds most of its voxels.",
+    "side": "Side of that region, by anatomy.",
+    "mni_x": "Place of the centroid in the template, mm to the right.",
+    "mni_y": "Place of the centroid in the template, mm to the front.",
+    "mni_z": "Place of the centroid in the template, mm upwards.",
+    "t1w_x": "Place of the centroid in the T1w's world coordinates, mm.",
+    "t1w_y": "Place of the centroid in the T1w's world coordinates, mm.",
+    "t1w_z": "Place of the centroid in the T1w's world coordinates, mm.",
+    "volume_mm3": "Number of voxels times voxel volume, mm3.",
+    "length_mm": "Extent along the principal axis, voxel edges included, mm.",
+    "width_mm": "Diameter of the cylinder of this length and volume, mm.",
+}
+
+
+def on_image(numbers: np.ndarray, affine: np.ndarray, shape, target: np.ndarray) -> np.ndarray:
+    """Label image ``numbers`` on another grid (``shape``, ``target`` affine): nearest voxel."""
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    inverse = np.linalg.inv(affine)
+    voxels = np.round(apply_affine(inverse @ target, index)).astype(int)
+    inside = ((voxels >= 0) & (voxels < numbers.shape)).all(axis=-1)
+    found = np.zeros(shape, numbers.dtype)
+    found[inside] = numbers[tuple(voxels[inside].T)]
+    return found

@@ -1,0 +1,152 @@
+"""Centrum semiovale, basal ganglia and midbrain, left and right, on the 1 mm grid."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to
+from scipy import ndimage
+
+from glymph.anat.register import to_subject
+from glymph.common.bundle import Bundle, folder_of, load_bundle
+from glymph.common.errors import BadInput
+from glymph.common.images import array, load
+from glymph.common.registry import checked
+from glymph.common.template import Template
+from glymph.epvs import atlas
+from glymph.epvs.prepare import Grid, resample
+
+GAP_MM3 = 150
+"""Holes in a region up to this size are perivascular spaces or lesions and belong to it."""
+RANGES_MM3 = {"cso": (40_000, 600_000), "bg": (8_000, 120_000), "midbrain": (1_500, 20_000)}
+"""Both sides together; outside these something went wrong."""
+
+
+def find(
+    t1w: nib.Nifti1Image,
+    template: Template,
+    affine: str,
+    inverse_warp: str,
+    files: dict[str, str],
+    engine: str,
+    model: str | None,
+    threads: int,
+) -> tuple[np.ndarray, str]:
+    """Region labels (uint8) on the 1 mm grid of ``t1w`` ([-1, 1], -1 outside the brain).
+
+    ``engine``: "vbnet", "atlas" (needs the tissue maps ``files["gm"]``, ``files["wm"]`` and the
+    transforms of stage anat) or "provided" (``files["provided"]``). Left and right are told apart
+    in the template, so a head lying askew is no matter. Returns also the name of what made them.
+    """
+    source, made_by = t1w.get_filename() or "T1w", engine
+    grid = Grid(t1w.shape, t1w.affine)
+    if engine == "provided":
+        if "provided" not in files:
+            raise BadInput("no provided region labels", source, "see epvs.region_labels")
+        image = load(files["provided"])
+        values, _ = resample(image, grid, order=0)
+        return check_provided(values, files["provided"]), made_by
+    whole = template.t1w.shape, template.t1w.affine
+    x = to_subject(atlas.x_world(*whole), template, t1w, affine, inverse_warp)
+    if engine == "atlas":
+        places = atlas.enclosed(*whole).astype(np.float32)
+        places = to_subject(places, template, t1w, affine, inverse_warp, "nearestNeighbor")
+        gm, wm = (resample(load(files[name]), grid, order=1)[0] for name in ("gm", "wm"))
+        labels = from_atlas(np.round(places).astype(np.uint8), gm, wm, x)
+    else:
+        bundle = load_bundle(folder_of("regions", model), threads)
+        labels, made_by = from_network(array(t1w), t1w.affine, bundle, x), bundle.title
+    labels = tidy(labels)
+    check_sizes(labels, source)
+    return labels, made_by
+
+
+def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndarray) -> np.ndarray:
+    """Labels by the 3D VB-Net. ``t1w``: in [-1, 1] at 1 mm, RAS order, -1 outside the brain.
+
+    ``x``: template x (mm) of every voxel, which tells left from right.
+    """
+    step = bundle.settings["voxel_mm"]
+    coarse_affine = affine @ np.diag([step, step, step, 1.0])
+    shape = tuple(int(np.ceil(n / step)) for n in t1w.shape)
+    soft = ndimage.gaussian_filter(t1w, 0.35 * step)
+    image = nib.Nifti1Image(soft, affine)
+    coarse = array(resample_from_to(image, (shape, coarse_affine), order=1, cval=-1))
+    found = bundle.probabilities(coarse[None])
+    fine = np.stack(
+        [
+            array(resample_from_to(nib.Nifti1Image(p, coarse_affine), (t1w.shape, affine), order=1))
+            for p in found
+        ]
+    )
+    return sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x)
+
+
+def from_atlas(places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Labels by the registered atlas: ``places`` (outline numbers) limited to its tissue."""
+    return atlas.limited(places, gm, wm, x)
+
+
+def sided(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Region numbers (1 CSO, 2 BG, 3 midbrain) as labels of the left (``x`` < 0) and right side."""
+    labels = np.zeros(numbers.shape, np.uint8)
+    for number, name in enumerate(atlas.names(), 1):
+        left, right = atlas.label_values(name)
+        inside = numbers == number
+        labels[inside] = np.where(x[inside] < 0, left, right)
+    return labels
+
+
+def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
+    """``labels`` without crumbs, and with small holes filled, at 1 mm.
+
+    A perivascular space is no white matter to a tissue segmentation: the hole it leaves in a region
+    is part of the region. Ventricles and sulci, larger or open to the outside, stay out.
+    """
+    inside = labels > 0
+    holes, count = ndimage.label(~inside)
+    sizes = np.bincount(holes.ravel(), minlength=count + 1)
+    small = np.isin(holes, np.flatnonzero(sizes <= GAP_MM3)) & ~inside
+    nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    filled = np.where(small, labels[tuple(nearest)], labels)
+    for value in np.unique(filled[filled > 0]):
+        parts, count = ndimage.label(filled == value, np.ones((3, 3, 3)))
+        if count > 1:
+            sizes = np.bincount(parts.ravel())
+            crumbs = np.isin(parts, np.flatnonzero(sizes < keep_parts_mm3)) & (parts > 0)
+            crumbs &= parts != 1 + np.argmax(sizes[1:])
+            filled[crumbs] = 0
+    return filled.astype(np.uint8)
+
+
+def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
+    """A lab's own labels; `BadInput` for values that mean nothing here."""
+    known = set(atlas.definitions()["labels"])
+    odd = sorted(set(np.unique(labels).astype(int)) - known - {0})
+    if odd or not labels.any():
+        raise BadInput(
+            f"region labels must be among {sorted(known)} (found {odd or 'none'})", source,
+            "see resources/regions.yaml",
+        )  # fmt: skip
+    return labels.astype(np.uint8)
+
+
+def volumes(labels: np.ndarray) -> dict[str, float]:
+    """Volume (mm3, at 1 mm) of each region, both sides together."""
+    return checked(
+        {
+            f"{name}_volume_mm3": float(np.isin(labels, atlas.label_values(name)).sum())
+            for name in atlas.names()
+        }
+    )
+
+
+def check_sizes(labels: np.ndarray, source: str) -> None:
+    """`BadInput` where a region has a size that no brain has."""
+    for name, (low, high) in RANGES_MM3.items():
+        size = float(np.isin(labels, atlas.label_values(name)).sum())
+        if not low <= size <= high:
+            raise BadInput(
+                f"region {name} has {size:.0f} mm3 (expected {low} to {high})", source,
+                "look at the T1w and its brain mask; try epvs.regions: atlas or vbnet",
+            )  # fmt: skip

@@ -1,0 +1,186 @@
+"""The training loop: seeded, resumable, with weight averaging and early stopping."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.losses import DiceLoss, FocalLoss
+from torch.utils.data import DataLoader, IterableDataset
+
+from glymph.common.vbnet import VBNet
+
+AVERAGING = 0.995
+CLIP = 1.0
+REPORT_EVERY = 10
+
+
+class Stream(IterableDataset):
+    """Samples of ``make(seed)``; every worker and every restart draws others, always the same."""
+
+    def __init__(self, make: Callable[[int], Iterator], seed: int, start: int):
+        self.make, self.seed, self.start = make, seed, start
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        number = worker.id if worker else 0
+        seed = int(np.random.SeedSequence([self.seed, self.start, number]).generate_state(1)[0])
+        for image, label in self.make(seed):
+            yield (
+                torch.from_numpy(np.ascontiguousarray(image, np.float32)),
+                torch.from_numpy(np.ascontiguousarray(label).astype(np.float32)),
+            )
+
+
+def make_loss(settings: dict) -> Callable:
+    """Soft Dice over the batch plus ``focal`` times the focal loss, on softmax probabilities."""
+    dice = DiceLoss(softmax=True, include_background=False, batch=True)
+    focal = FocalLoss(
+        use_softmax=True, include_background=True, gamma=settings["gamma"], alpha=settings["alpha"]
+    )
+
+    def loss(logits, target):
+        return dice(logits, target) + settings["focal"] * focal(logits, target)
+
+    return loss
+
+
+def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Labels (batch, *size) as (batch, classes, *size); for two classes they may be shares."""
+    if classes == 2:
+        return torch.stack([1 - labels, labels], dim=1)
+    return torch.stack([(labels == c).float() for c in range(classes)], dim=1)
+
+
+@dataclass
+class Task:
+    """What is trained: a network, its samples, and the held-out ones (image, label) to stop by."""
+
+    network: dict
+    stream: Callable[[int], Iterator]
+    validation: list
+    settings: dict
+
+
+def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[str, torch.Tensor]:
+    """Train until ``settings["steps"]`` or until ``patience`` validations bring nothing better.
+
+    Writes ``folder``/checkpoint.pt, from which a later call goes on, and curve.tsv. Returns the
+    averaged weights of the best validation.
+    """
+    settings = task.settings
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    torch.manual_seed(settings["seed"])
+    net = VBNet(**task.network).to(device)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=settings["rate"], weight_decay=0.01)
+    state = {"step": 0, "best": -1.0, "since": 0, "weights": None}
+    average = {k: v.detach().clone() for k, v in net.state_dict().items()}
+    path = folder / "checkpoint.pt"
+    if path.is_file():
+        saved = torch.load(path, map_location=device, weights_only=True)
+        net.load_state_dict(saved["net"])
+        optimizer.load_state_dict(saved["optimizer"])
+        average, state = saved["average"], saved["state"]
+        print(f"going on from step {state['step']}", flush=True)
+    loss_of, losses, begun = make_loss(settings), [], time.time()
+    batches = iter(_loader(task, state["step"]))
+    while state["step"] < settings["steps"] and state["since"] < settings["patience"]:
+        net.train()
+        _set_rate(optimizer, settings, state["step"])
+        image, label = (part.to(device) for part in next(batches))
+        optimizer.zero_grad()
+        with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=settings["bfloat16"]):
+            logits = net(image)
+        loss = loss_of(logits.float(), one_hot(label, task.network["classes"]))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        optimizer.step()
+        state["step"] += 1
+        losses.append(loss.item())
+        _average(average, net, state["step"])
+        if state["step"] % REPORT_EVERY == 0:
+            spent = (time.time() - begun) / len(losses)
+            recent = np.mean(losses[-REPORT_EVERY:])
+            place = f"step {state['step']}/{settings['steps']}"
+            print(f"{place}: loss {recent:.4f}, {spent:.2f} s a step", flush=True)
+        if state["step"] % settings["validate_every"] == 0:
+            score = validate(task, average, device)
+            better = score > state["best"]
+            state["since"] = 0 if better else state["since"] + 1
+            if better:
+                state["best"] = score
+                state["weights"] = {k: v.clone() for k, v in average.items()}
+            _note(folder, state["step"], np.mean(losses[-settings["validate_every"] :]), score)
+            torch.save(
+                {"net": net.state_dict(), "optimizer": optimizer.state_dict(),
+                 "average": average, "state": state}, path,
+            )  # fmt: skip
+    return {k: v.cpu() for k, v in (state["weights"] or average).items()}
+
+
+def device_of(wanted: str) -> str:
+    """ "cuda" or "cpu"; for "auto" a GPU where there is one."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _loader(task: Task, start: int) -> DataLoader:
+    settings = task.settings
+    return DataLoader(
+        Stream(task.stream, settings["seed"], start),
+        batch_size=settings["batch"],
+        num_workers=settings["workers"],
+        prefetch_factor=4 if settings["workers"] else None,
+    )
+
+
+def _set_rate(optimizer, settings: dict, step: int) -> None:
+    """Linear warm-up over 50 steps, then cosine decay to a hundredth."""
+    share = min(1.0, step / settings["steps"])
+    rate = settings["rate"] * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * share)))
+    for group in optimizer.param_groups:
+        group["lr"] = float(rate * min(1.0, (step + 1) / 50))
+
+
+def _average(average: dict, net, step: int) -> None:
+    """Running mean of the weights; short at first, so that the start is forgotten."""
+    keep = min(AVERAGING, step / (step + 10))
+    for name, value in net.state_dict().items():
+        average[name].mul_(keep).add_(value.detach(), alpha=1 - keep)
+
+
+@torch.no_grad()
+def validate(task: Task, weights: dict, device: str) -> float:
+    """Mean Dice over the classes, counted over the whole held-out set at once."""
+    net = VBNet(**task.network).to(device)
+    net.load_state_dict(weights)
+    net.eval()
+    both, sizes = np.zeros(task.network["classes"]), np.zeros(task.network["classes"])
+    for first in range(0, len(task.validation), task.settings["batch"]):
+        part = task.validation[first : first + task.settings["batch"]]
+        image = torch.from_numpy(np.stack([p[0] for p in part]).astype(np.float32)).to(device)
+        label = np.stack([p[1] for p in part])
+        label = label > 0.5 if task.network["classes"] == 2 else label
+        found = net(image).argmax(1).cpu().numpy()
+        for c in range(1, task.network["classes"]):
+            both[c] += 2 * np.sum((found == c) & (label == c))
+            sizes[c] += np.sum(found == c) + np.sum(label == c)
+    return float(np.mean(both[1:] / np.maximum(sizes[1:], 1)))
+
+
+def _note(folder: Path, step: int, loss: float, score: float) -> None:
+    path = folder / "curve.tsv"
+    new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        if new:
+            writer.writerow(["step", "loss", "validation_dice"])
+        writer.writerow([step, f"{loss:.5f}", f"{score:.5f}"])
+    print(f"step {step}: held-out Dice {score:.4f}", flush=True)

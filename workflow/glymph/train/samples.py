@@ -1,0 +1,217 @@
+"""Endless random training samples of each network, drawn on the fly from a seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from glymph.epvs import atlas
+from glymph.train.anatomy import (
+    Head,
+    Tissues,
+    draw_head,
+    load_maps,
+    render_tissues,
+    smooth_noise,
+)
+from glymph.train.images import (
+    Acquisition,
+    Contents,
+    acquire,
+    any_levels,
+    draw_acquisition,
+    levels_t1w,
+    render_pair,
+)
+from glymph.train.objects import draw_lacunes, draw_lesions, plant_tubes, thin_lines
+from glymph.train.scalp import surround
+
+LABEL_SHARE = 0.3
+"""A voxel belongs to a perivascular space from this partial volume on."""
+BLOCK = (96, 96, 24)
+RENDERINGS = 3
+PER_BLOCK = 6
+POOL = 120
+MARGIN = 5
+"""Slices at both ends of a block that only feed blur and thick slices."""
+
+
+def draw_contents(rng, head: Head, tissues: Tissues, scale: float, tubes: int) -> tuple:
+    """Objects for a block that holds ``scale`` of a brain: (`Contents`, label, tubes planted)."""
+    share, contrast, planted = plant_tubes(rng, head, tissues, tubes)
+    burden = rng.choice([0.0, 1.0], p=[0.4, 0.6]) * rng.exponential(25) * scale
+    lesions = draw_lesions(rng, tissues, int(rng.poisson(burden)))
+    holes, rims = draw_lacunes(rng, tissues, int(rng.poisson(rng.exponential(3.0) * scale)))
+    free = share <= 0.02
+    lines = thin_lines(rng, share.shape, int(rng.poisson(30 * scale)))
+    contents = Contents(contrast, lesions, holes * free, rims * free, lines)
+    return contents, share > LABEL_SHARE, planted
+
+
+def epvs_blocks(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs (image (2, x, y, z) in [-1, 1], label (x, y, z)) of 1 mm blocks about random places.
+
+    Every block is taken `RENDERINGS` times, with other contrasts and noise: anatomy costs more.
+    """
+    rng = np.random.default_rng(seed)
+    while True:
+        head = draw_head(rng)
+        for _ in range(2):
+            tissues, contents, label = epvs_block(rng, head)
+            for _ in range(RENDERINGS):
+                yield render_pair(rng, tissues, contents, draw_acquisition(rng)), label
+
+
+def epvs_block(rng, head: Head) -> tuple[Tissues, Contents, np.ndarray]:
+    """One block: tissue, perivascular spaces and their look-alikes about a random place."""
+    centre = head.from_mni(_draw_centre(rng)[None])[0]
+    low = centre - np.array(BLOCK) / 2 + rng.uniform(-0.5, 0.5, 3)
+    tissues = render_tissues(head, rng, low, BLOCK, 1.0)
+    scale = float(tissues.tissue.sum()) / 1.2e6
+    tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 30)], p=[0.1, 0.4, 0.5]))
+    contents, label, _ = draw_contents(rng, head, tissues, 3 * scale, tubes)
+    return tissues, contents, label
+
+
+def _draw_centre(rng) -> np.ndarray:
+    side = rng.choice([-1, 1])
+    kind = rng.choice(["cso", "bg", "midbrain", "any"], p=[0.35, 0.35, 0.1, 0.2])
+    if kind == "cso":
+        return np.array([side * rng.uniform(10, 35), rng.uniform(-60, 35), rng.uniform(15, 55)])
+    if kind == "bg":
+        return np.array([side * rng.uniform(10, 32), rng.uniform(-25, 25), rng.uniform(-12, 18)])
+    if kind == "midbrain":
+        return np.array([rng.uniform(-15, 15), rng.uniform(-35, -10), rng.uniform(-20, -6)])
+    return np.array([rng.uniform(-55, 55), rng.uniform(-85, 55), rng.uniform(-40, 60)])
+
+
+def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Axial slices (2, 96, 96) and labels (96, 96), most of them chosen where there is a label.
+
+    They pass through a pool, so that a batch holds slices of many heads.
+    """
+    rng = np.random.default_rng([seed, 1])
+    pool = []
+    for image, label in epvs_blocks(seed):
+        inner = np.arange(MARGIN, BLOCK[2] - MARGIN)
+        held = label[..., inner].sum((0, 1)).astype(float)
+        likely = held + max(held.mean(), 1e-6)
+        for k in rng.choice(inner, PER_BLOCK, replace=False, p=likely / likely.sum()):
+            pool.append(flipped(rng, image[..., k], label[..., k]))
+        while len(pool) > POOL:
+            yield pool.pop(int(rng.integers(len(pool))))
+
+
+def flipped(rng, image: np.ndarray, label: np.ndarray):
+    """Left-right and, less often, front-back mirror images."""
+    if rng.random() < 0.5:
+        image, label = image[:, ::-1], label[::-1]
+    if rng.random() < 0.2:
+        image, label = image[:, :, ::-1], label[:, ::-1]
+    return np.ascontiguousarray(image), np.ascontiguousarray(label)
+
+
+def whole_head(seed: int, taken: Acquisition, tubes: int, box: tuple | None = None):
+    """A held-out head at 1 mm: image (2, x, y, z), label, share, domain, MNI points.
+
+    ``box``: (low, shape) in head mm; by default the part of the brain that holds the regions.
+    """
+    rng = np.random.default_rng([seed, 2])
+    head = draw_head(rng)
+    if box is None:
+        corners = np.array([[-68, -100, -24], [68, 68, 66]], float)
+        grid = np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3)
+        placed = head.from_mni(grid)
+        low = placed.min(0)
+        box = (low, tuple(int(n) for n in np.ceil(placed.max(0) - low)))
+    tissues = render_tissues(head, rng, *box, 1.0)
+    share, contrast, _ = plant_tubes(rng, head, tissues, tubes)
+    contents, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
+    free = share <= 0.02
+    contents = Contents(
+        contrast, contents.lesions, contents.lacunes * free, contents.rims * free, contents.lines
+    )
+    places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
+    domain = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
+    image = render_pair(rng, tissues, contents, taken)
+    return image, share > LABEL_SHARE, share, domain
+
+
+REGION_SHAPE = (80, 96, 80)
+REGION_MM = 2.0
+
+
+def region_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """T1w brains (1, x, y, z) at 2 mm, and their regions: 1 CSO, 2 BG, 3 midbrain."""
+    rng = np.random.default_rng([seed, 3])
+    while True:
+        head = draw_head(rng, turn_deg=14.0)
+        middle = head.from_mni(np.array([[0.0, -18.0, 8.0]]))[0] + rng.uniform(-5, 5, 3)
+        low = middle - np.array(REGION_SHAPE) * REGION_MM / 2
+        tissues = render_tissues(head, rng, low, REGION_SHAPE, REGION_MM)
+        contents, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
+        places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
+        labels = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
+        for _ in range(RENDERINGS):
+            image = render_pair(rng, tissues, contents, draw_acquisition(rng, t1w_only=1.0))[:1]
+            yield flipped(rng, image, region_numbers(labels))
+
+
+def region_numbers(labels: np.ndarray) -> np.ndarray:
+    """Labels of both sides as one number per region: 1 CSO, 2 BG, 3 midbrain."""
+    return (labels + 1) // 2
+
+
+HEAD_SHAPE = (64, 80, 64)
+HEAD_MM = 3.0
+
+
+def head_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """T1w heads (1, x, y, z) at 3 mm in [-1, 1], and the share of brain in each voxel."""
+    rng = np.random.default_rng([seed, 4])
+    while True:
+        yield head_volume(rng)
+
+
+def head_volume(rng) -> tuple[np.ndarray, np.ndarray]:
+    """One head: whole, defaced, cut by its field of view, or stripped of its skull already."""
+    head = draw_head(rng, turn_deg=16.0)
+    middle = head.from_mni(np.array([[0.0, -18.0, -12.0]]))[0] + rng.uniform(-12, 12, 3)
+    low = middle - np.array(HEAD_SHAPE) * HEAD_MM / 2
+    tissues = render_tissues(head, rng, low, HEAD_SHAPE, HEAD_MM)
+    around = surround(rng, head, tissues.mni, HEAD_MM)
+    level = levels_t1w(rng) if rng.random() < 0.75 else any_levels(rng)
+    brain = level["wm"] * tissues.wm + level["gm"] * tissues.gm + level["csf"] * tissues.csf
+    image = brain + (1 - tissues.hull) * around
+    kind = rng.choice(["head", "defaced", "stripped"], p=[0.75, 0.15, 0.1])
+    if kind == "stripped":
+        image = image * (tissues.hull > rng.uniform(0.2, 0.8))
+    if kind == "defaced":
+        x, y, z = np.moveaxis(tissues.mni, -1, 0)
+        image = image * ~((y > rng.uniform(35, 60)) & (z < rng.uniform(-50, -20)))
+    bias = np.exp(rng.uniform(0, 0.25) * smooth_noise(rng, HEAD_SHAPE, 60.0 / HEAD_MM))
+    image = acquire(rng, (image * bias).astype(np.float32), rng.uniform(0.1, 0.6),
+                    np.exp(rng.uniform(np.log(0.003), np.log(0.08))))  # fmt: skip
+    image, label = cut_field(rng, image, tissues.hull)
+    return scaled_head(image)[None], label
+
+
+def cut_field(rng, image: np.ndarray, label: np.ndarray):
+    """What a smaller field of view leaves: slabs at the edges are empty."""
+    image, label = image.copy(), label.copy()
+    for axis, side in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)):
+        if rng.random() < 0.2:
+            depth = int(rng.integers(1, 10 if axis < 2 else 16))
+            slab = [slice(None)] * 3
+            slab[axis] = slice(0, depth) if side == 0 else slice(-depth, None)
+            image[tuple(slab)] = 0
+            label[tuple(slab)] = 0
+    return image, label
+
+
+def scaled_head(image: np.ndarray) -> np.ndarray:
+    """[-1, 1] between 0 and the 99th percentile of what is not empty."""
+    filled = image[image > 0.02 * image.max()]
+    high = float(np.percentile(filled, 99)) if len(filled) else 1.0
+    return (np.clip(image / high, 0, 1) * 2 - 1).astype(np.float32)

@@ -1,0 +1,196 @@
+"""Stage epvs: enlarged perivascular spaces from T1w and T2w, and their census per region.
+
+INPUTS:  <unit>/anat/* of stage anat; T2w, FLAIR, lesion mask where they exist
+OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,FLAIR}align_anat.json
+         <unit>/anat/*_space-T1w_res-1mm_{desc-norm_T1w,desc-norm_T2w,desc-brain_mask}.nii.gz
+         <unit>/anat/*_space-T1w_res-1mm_desc-region_dseg.nii.gz
+         <unit>/anat/*_space-T1w_res-1mm_label-EPVS_probseg.nii.gz
+         <unit>/anat/*_space-T1w_res-1mm_desc-EPVS_dseg.nii.gz
+         <unit>/anat/*_label-EPVS_mask.nii.gz           on the T1w's own grid
+         <unit>/anat/*_desc-EPVS_objects.tsv            every object
+         <unit>/anat/*_desc-{region,EPVS}_anat.json     metrics
+         atlas/regions_{dseg.nii.gz,dseg.tsv}           the region atlas on the template
+"""
+
+
+rule epvs_atlas:
+    """Draw the atlas of regions on the template."""
+    input:
+        template=list((config["template"] or {}).values()),
+        definitions=str(ROOT / "resources" / "regions.yaml"),
+    output:
+        labels=f"{OUT}/atlas/regions_dseg.nii.gz",
+        names=f"{OUT}/atlas/regions_dseg.tsv",
+    log:
+        f"{OUT}/logs/epvs_atlas.log",
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=3000,
+        runtime=15,
+    params:
+        template=config["template"],
+        code=code("epvs/atlas.py"),
+    message:
+        "Draw the atlas of regions"
+    script:
+        "../scripts/epvs/atlas.py"
+
+
+rule epvs_align:
+    """Align the T2w or FLAIR to the T1w (rigid)."""
+    input:
+        check=unit_path("inputs", "{kind}.json"),
+        image=lambda wildcards: scan_of(wildcards).files[wildcards.kind],
+        t1w=rules.anat_preproc.output.t1w,
+        mask=rules.anat_preproc.output.mask,
+    output:
+        matrix=unit_path("anat", "from-T1w_to-{kind}_mode-points_xfm.mat"),
+        facts=unit_path("anat", "desc-{kind}align_anat.json"),
+    log:
+        unit_log("epvs_align_{kind}"),
+    wildcard_constraints:
+        kind="T2w|FLAIR",
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        runtime=lambda wildcards, attempt: 20 * attempt,
+    params:
+        code=code("epvs/align.py"),
+    message:
+        "Align the {wildcards.kind} of {wildcards.prefix} to its T1w"
+    script:
+        "../scripts/epvs/align.py"
+
+
+rule epvs_prepare:
+    """Bring T1w, T2w and brain mask to one grid of 1 mm and their intensities to [-1, 1]."""
+    input:
+        unpack(t2w),
+        t1w=rules.anat_preproc.output.t1w,
+        mask=rules.anat_preproc.output.mask,
+    output:
+        t1w=unit_path("anat", "space-T1w_res-1mm_desc-norm_T1w.nii.gz"),
+        t2w=unit_path("anat", "space-T1w_res-1mm_desc-norm_T2w.nii.gz"),
+        mask=unit_path("anat", "space-T1w_res-1mm_desc-brain_mask.nii.gz"),
+        facts=unit_path("anat", "desc-prepare_anat.json"),
+    log:
+        unit_log("epvs_prepare"),
+    benchmark:
+        unit_benchmark("epvs_prepare")
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        without_t2w=config["epvs"]["without_t2w"],
+        code=code("epvs/prepare.py"),
+    message:
+        "Prepare T1w and T2w of {wildcards.prefix} at 1 mm"
+    script:
+        "../scripts/epvs/prepare.py"
+
+
+rule epvs_regions:
+    """Find centrum semiovale, basal ganglia and midbrain, left and right."""
+    input:
+        unpack(region_sources),
+        t1w=rules.epvs_prepare.output.t1w,
+        affine=rules.anat_register.output.affine,
+        inverse_warp=rules.anat_register.output.inverse_warp,
+        template=list((config["template"] or {}).values()),
+    output:
+        labels=unit_path("anat", "space-T1w_res-1mm_desc-region_dseg.nii.gz"),
+        labels_json=unit_path("anat", "space-T1w_res-1mm_desc-region_dseg.json"),
+        facts=unit_path("anat", "desc-region_anat.json"),
+    log:
+        unit_log("epvs_regions"),
+    benchmark:
+        unit_benchmark("epvs_regions")
+    conda:
+        env("epvs")
+    threads: config["threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        template=config["template"],
+        engine=config["epvs"]["regions"],
+        model=config["epvs"]["regions_model"],
+        weights=model_hash("regions", config["epvs"]["regions_model"]),
+        code=code("epvs/regions.py"),
+    message:
+        "Find the regions of {wildcards.prefix}"
+    script:
+        "../scripts/epvs/regions.py"
+
+
+rule epvs_segment:
+    """Probability of perivascular space at every voxel."""
+    input:
+        t1w=rules.epvs_prepare.output.t1w,
+        t2w=rules.epvs_prepare.output.t2w,
+        facts=rules.epvs_prepare.output.facts,
+        labels=rules.epvs_regions.output.labels,
+        provided=source_file("epvs_mask"),
+    output:
+        probability=unit_path("anat", "space-T1w_res-1mm_label-EPVS_probseg.nii.gz"),
+        probability_json=unit_path("anat", "space-T1w_res-1mm_label-EPVS_probseg.json"),
+    log:
+        unit_log("epvs_segment"),
+    benchmark:
+        unit_benchmark("epvs_segment")
+    conda:
+        env("epvs")
+    threads: config["threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        engine=config["epvs"]["engine"],
+        model=config["epvs"]["model"],
+        frangi_threshold=config["epvs"]["frangi_threshold"],
+        weights=model_hash("epvs", config["epvs"]["model"]),
+        code=code("epvs/segment.py"),
+    message:
+        "Segment the perivascular spaces of {wildcards.prefix}"
+    script:
+        "../scripts/epvs/segment.py"
+
+
+rule epvs_census:
+    """Count and measure perivascular spaces per region; list every object."""
+    input:
+        unpack(lesion_sources),
+        probability=rules.epvs_segment.output.probability,
+        labels=rules.epvs_regions.output.labels,
+        prepared=rules.epvs_prepare.output.facts,
+        tissue=rules.anat_segment.output.facts,
+        wm=rules.anat_segment.output.wm,
+        t1w=rules.anat_preproc.output.t1w,
+        affine=rules.anat_register.output.affine,
+        inverse_warp=rules.anat_register.output.inverse_warp,
+    output:
+        objects=unit_path("anat", "desc-EPVS_objects.tsv"),
+        objects_json=unit_path("anat", "desc-EPVS_objects.json"),
+        labels=unit_path("anat", "space-T1w_res-1mm_desc-EPVS_dseg.nii.gz"),
+        mask=unit_path("anat", "label-EPVS_mask.nii.gz"),
+        mask_json=unit_path("anat", "label-EPVS_mask.json"),
+        facts=unit_path("anat", "desc-EPVS_anat.json"),
+    log:
+        unit_log("epvs_census"),
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 15 * attempt,
+    params:
+        flair_deviations=config["epvs"]["flair_deviations"],
+        code=code("epvs/census.py"),
+        registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
+    message:
+        "Count the perivascular spaces of {wildcards.prefix}"
+    script:
+        "../scripts/epvs/census.py"

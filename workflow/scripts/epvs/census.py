@@ -1,0 +1,44 @@
+"""Count and measure perivascular spaces (rule epvs_census)."""
+
+import numpy as np
+
+from glymph.common.images import array, load, read_json, save, write_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.common.spaces import map_points
+from glymph.common.tables import write_tsv
+from glymph.epvs import census
+from glymph.epvs.lesions import find_lesions
+
+
+def main(snakemake):
+    source, out = snakemake.input, snakemake.output
+    probability, t1w = load(source.probability), load(source.t1w)
+    labels = array(load(source.labels), np.uint8)
+    affine = probability.affine
+    lesions, made_by = find_lesions(
+        {k: source[k] for k in ("flair", "matrix", "lesion_mask", "wm") if k in source.keys()},  # noqa: SIM118
+        labels, affine, snakemake.params.flair_deviations,
+    )  # fmt: skip
+    objects = census.find_objects(array(probability), labels, affine, lesions)
+    brain_volume = read_json(source.tissue)["metrics"]["brain_volume_mm3"]
+    prepared = read_json(source.prepared)
+    numbers = census.mask_of(objects, labels.shape)
+    save(numbers, affine, out.labels)
+    own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
+    about = stamp([source.probability, source.labels], {"lesions": made_by})
+    save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
+    way = [(source.affine, True), (source.inverse_warp, False)]
+    rows = census.table(objects, affine, lambda points: map_points(points, way))
+    write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
+    write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
+    facts = {
+        "metrics": census.metrics(objects, labels, affine, brain_volume),
+        "epvs_input": prepared["epvs_input"],
+        "epvs_lesions": made_by,
+    }
+    write_json(facts | about, out.facts)
+
+
+if __name__ == "__main__":
+    run(main, snakemake)  # noqa: F821
