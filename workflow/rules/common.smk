@@ -61,6 +61,13 @@ def units_with(*kinds):
     return [scan.unit for scan in COHORT.scans if all(k in scan.files for k in kinds)]
 
 
+def rated_units():
+    """The units whose perivascular spaces a rater has drawn too."""
+    if config["epvs"]["engine"] == "none":
+        return []
+    return [scan.unit for scan in COHORT.scans if scan.raters and "T1w" in scan.files]
+
+
 def of_units(units, datatype, name):
     """Paths of one result for many units."""
     return [f"{OUT}/{unit.path(datatype, name)}" for unit in units]
@@ -102,7 +109,9 @@ def targets(level):
         weights = "{output_dir}/{network}/models/model.pt"
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if level == "group":
-        return [f"{OUT}/group/{name}" for name in ("metrics.tsv", "metrics.json", "exclusions.tsv")]
+        names = ["metrics.tsv", "metrics.json", "exclusions.tsv"]
+        names += ["agreement.tsv", "agreement_summary.tsv"] if rated_units() else []
+        return [f"{OUT}/group/{name}" for name in names]
     units = [scan.unit for scan in COHORT.scans]
     return (
         of_units(units, "", "metrics.json")

@@ -194,3 +194,28 @@ rule epvs_census:
         "Count the perivascular spaces of {wildcards.prefix}"
     script:
         "../scripts/epvs/census.py"
+
+
+rule epvs_agreement:
+    """Compare the result with the masks that raters drew, and the raters with one another."""
+    input:
+        mask=rules.epvs_census.output.mask,
+        labels=rules.epvs_regions.output.labels,
+        raters=lambda wildcards: list(scan_of(wildcards).raters.values()),
+    output:
+        facts=unit_path("anat", "desc-agreement_epvs.json"),
+    log:
+        unit_log("epvs_agreement"),
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=15,
+    params:
+        raters=lambda wildcards: list(scan_of(wildcards).raters),
+        reference=config["epvs"]["reference"],
+        code=code("epvs/agreement.py"),
+    message:
+        "Compare the perivascular spaces of {wildcards.prefix} with its raters"
+    script:
+        "../scripts/epvs/agreement.py"

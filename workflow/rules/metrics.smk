@@ -4,6 +4,7 @@ INPUTS:  JSON facts of stages inputs, anat, dwi, alps; participants.tsv
 OUTPUTS: <unit>/*_metrics.json
          group/metrics.tsv, group/metrics.json   one row per unit; the description of every column
          group/exclusions.tsv                    what does not exist, and why
+         group/agreement{,_summary}.tsv          against raters' masks, where there are any
 """
 
 
@@ -56,3 +57,30 @@ rule metrics_group:
         "Make the cohort's table"
     script:
         "../scripts/metrics/group.py"
+
+
+rule metrics_agreement:
+    """Collect the agreement with raters: per subject, and medians with quartiles per group."""
+    input:
+        facts=of_units(rated_units(), "anat", "desc-agreement_epvs.json"),
+        participants=[str(path) for path in [cohort.participants_file(config)] if path],
+    output:
+        table=f"{OUT}/group/agreement.tsv",
+        summary=f"{OUT}/group/agreement_summary.tsv",
+        description=f"{OUT}/group/agreement.json",
+    log:
+        f"{OUT}/logs/metrics_agreement.log",
+    conda:
+        env("core")
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        units=[(unit.participant_id, unit.session_id) for unit in rated_units()],
+        config=config,
+        reference=config["epvs"]["reference"],
+        code=code("metrics/agreement.py"),
+    message:
+        "Collect the agreement with raters"
+    script:
+        "../scripts/metrics/agreement.py"

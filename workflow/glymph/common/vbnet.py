@@ -17,6 +17,9 @@ BOTTLENECKS = {"1-3-1": (1, 3, 1), "3-3-3": (3, 3, 3)}
 UNITS = (1, 2, 3, 3)
 """Residual units per level of the encoder; the decoder has the same in reverse."""
 REDUCTION = 4
+SHARPNESS = 4.0
+"""Start of the last normalisation's scale. At the usual 1 its logits of unit variance keep every
+background voxel at a few per cent, which drowns small objects in the soft Dice for 1,000 steps."""
 
 
 def _convolution(dims, inputs, outputs, kernel, act=True, **options):
@@ -108,6 +111,7 @@ class VBNet(nn.Module):
             _convolution(dims, wide[1], classes, 3),
             _convolution(dims, classes, classes, 1, act=False),
         )
+        nn.init.constant_(self.last[1].adn.N.weight, SHARPNESS)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if any(size % STRIDE for size in x.shape[2:]):

@@ -32,9 +32,9 @@ def _figures(have, template):
         ground = "T2w" if t2w else "T1w (there is no T2w)"
         yield Figure(
             "Perivascular spaces",
-            f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular spaces. "
-            "Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not follow "
-            "sulci, ventricle walls or lesions.",
+            f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular "
+            "spaces. Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not "
+            "follow sulci, ventricle walls or lesions.",
             figures.epvs_overview(
                 load(have["t1w_1mm"]), t2w, load(have["regions_1mm"]), load(have["epvs"])
             ),

@@ -1,0 +1,64 @@
+"""The loop learns, stops early, goes on where it was stopped, and writes a bundle."""
+
+import numpy as np
+import torch
+
+from glymph.common.bundle import load_bundle
+from glymph.train.bundle import draw_curve, write_bundle
+from glymph.train.fit import Task, train
+
+SETTINGS = {
+    "network": {"dims": 2, "inputs": 2, "classes": 2, "base": 4, "bottleneck": "1-3-1"},
+    "steps": 60, "batch": 4, "rate": 0.005, "focal": 1.0, "gamma": 2.0, "alpha": 0.75, "seed": 1,
+    "workers": 0, "bfloat16": False, "validation": 4, "validate_every": 20, "patience": 5,
+}  # fmt: skip
+
+
+def squares(seed):
+    """Bright squares on noise: something to learn in seconds."""
+    rng = np.random.default_rng(seed)
+    while True:
+        image, label = rng.normal(-0.5, 0.1, (2, 32, 32)), np.zeros((32, 32))
+        x, y = rng.integers(4, 20, 2)
+        label[x : x + 8, y : y + 8] = 1
+        yield (image + label).astype(np.float32), label
+
+
+def task(**changes):
+    stream = squares(99)
+    held_out = [next(stream) for _ in range(4)]
+    return Task(SETTINGS["network"], squares, held_out, SETTINGS | changes)
+
+
+def rows(folder):
+    return [line.split("\t") for line in (folder / "curve.tsv").read_text().splitlines()[1:]]
+
+
+def test_it_learns_and_the_bundle_runs(tmp_path):
+    weights = train(task(), tmp_path, threads=1)
+    assert float(rows(tmp_path)[-1][2]) > 0.9
+    write_bundle("epvs", weights, SETTINGS, tmp_path / "bundle", "a command")
+    bundle = load_bundle(tmp_path / "bundle", threads=1)
+    image, label = next(squares(5))
+    found = bundle.probabilities(image[..., None])[1, ..., 0] > 0.5
+    assert 2 * (found & (label > 0)).sum() / (found.sum() + label.sum()) > 0.9
+    draw_curve(tmp_path / "curve.tsv", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 5000
+
+
+def test_two_runs_give_the_same_weights(tmp_path):
+    first, second = (train(task(steps=20), tmp_path / name, 1) for name in "ab")
+    assert all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_stopped_run_goes_on(tmp_path):
+    train(task(steps=60, patience=1_000), tmp_path, 1)
+    whole = rows(tmp_path)
+    train(task(steps=80), tmp_path, 1)
+    assert [r[0] for r in rows(tmp_path)] == ["20", "40", "60", "80"]
+    assert rows(tmp_path)[:3] == whole
+
+
+def test_it_stops_when_nothing_gets_better(tmp_path):
+    train(task(rate=1e-12, patience=2, steps=400), tmp_path, 1)
+    assert int(rows(tmp_path)[-1][0]) < 400
