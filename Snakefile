@@ -23,13 +23,6 @@ include: "workflow/rules/qc.smk"
 include: "workflow/rules/train.smk"
 
 
-localrules:
-    all,
-    participant,
-    group,
-    train,
-
-
 rule all:
     default_target: True
     input:
@@ -50,6 +43,11 @@ rule group:
 rule train:
     input:
         targets("train"),
+
+
+rule finetune:
+    input:
+        targets("finetune"),
 
 
 onsuccess:

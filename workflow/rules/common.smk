@@ -68,6 +68,16 @@ def rated_units():
     return [scan.unit for scan in COHORT.scans if scan.raters and "T1w" in scan.files]
 
 
+def finetune_scans():
+    """The index entries that the rater of `finetune` has drawn."""
+    rater = config.get("finetune", {}).get("rater")
+    return [scan for scan in COHORT.scans if rater in scan.raters and "T1w" in scan.files]
+
+
+def finetune_units():
+    return [scan.unit for scan in finetune_scans()]
+
+
 def of_units(units, datatype, name):
     """Paths of one result for many units."""
     return [f"{OUT}/{unit.path(datatype, name)}" for unit in units]
@@ -103,7 +113,10 @@ def env(name):
 
 
 def targets(level):
-    """Files of a target: participant (per unit), group (cohort) or train (networks)."""
+    """Files of a target: participant (per unit), group (cohort), train or finetune (networks)."""
+    if level == "finetune":
+        folder = config.get("finetune", {}).get("output_dir", "models")
+        return [f"{folder}/epvs-finetuned/models/model.pt"]
     if level == "train":
         models = config.get("train", {})
         weights = "{output_dir}/{network}/models/model.pt"

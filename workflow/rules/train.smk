@@ -34,3 +34,37 @@ rule train_network:
         "Train the network '{wildcards.network}' (hours on a CPU; it goes on where it was stopped)"
     script:
         "../scripts/train/network.py"
+
+
+rule train_finetune:
+    """Go on training the network of perivascular spaces on the masks of one rater."""
+    input:
+        t1w=of_units(finetune_units(), "anat", "space-T1w_res-1mm_desc-norm_T1w.nii.gz"),
+        t2w=of_units(finetune_units(), "anat", "space-T1w_res-1mm_desc-norm_T2w.nii.gz"),
+        labels=of_units(finetune_units(), "anat", "space-T1w_res-1mm_desc-region_dseg.nii.gz"),
+        masks=[scan.raters[config["finetune"]["rater"]] for scan in finetune_scans()],
+    output:
+        weights="{models}/epvs-finetuned/models/model.pt",
+        metadata="{models}/epvs-finetuned/configs/metadata.json",
+        inference="{models}/epvs-finetuned/configs/inference.json",
+        curve="{models}/epvs-finetuned/docs/curve.png",
+        held_out="{models}/epvs-finetuned/docs/held_out.tsv",
+    log:
+        "{models}/logs/train_finetune.log",
+    conda:
+        env("epvs")
+    resources:
+        mem_mb=8000,
+        runtime=240,
+    params:
+        subjects=[scan.unit.participant_id for scan in finetune_scans()],
+        settings=config.get("finetune", {}).get("settings"),
+        rater=config.get("finetune", {}).get("rater"),
+        base=config.get("finetune", {}).get("base"),
+        device=config.get("finetune", {}).get("device"),
+        scratch="{models}/checkpoints/epvs-finetuned",
+        code=code("train/finetune.py"),
+    message:
+        "Fine-tune the network of perivascular spaces on the masks of {params.rater}"
+    script:
+        "../scripts/train/finetune.py"

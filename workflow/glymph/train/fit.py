@@ -59,12 +59,16 @@ def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
 
 @dataclass
 class Task:
-    """What is trained: a network, its samples, and the held-out ones (image, label) to stop by."""
+    """What is trained: a network, its samples, and the held-out ones (image, label) to stop by.
+
+    ``weights``: what to start from, None for random ones.
+    """
 
     network: dict
     stream: Callable[[int], Iterator]
     validation: list
     settings: dict
+    weights: dict | None = None
 
 
 def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[str, torch.Tensor]:
@@ -78,6 +82,8 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
     torch.set_num_threads(threads)
     torch.manual_seed(settings["seed"])
     net = VBNet(**task.network).to(device)
+    if task.weights:
+        net.load_state_dict(task.weights)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings["rate"], weight_decay=0.01)
     state = {"step": 0, "best": -1.0, "since": 0, "weights": None}
     average = {k: v.detach().clone() for k, v in net.state_dict().items()}

@@ -1,0 +1,115 @@
+"""Known tubes planted in real images that the workflow has prepared, and what it finds unplanted.
+
+    python benchmarks/epvs_planted.py RESULTS sub-kirby113 [--tubes 60] [--pictures FOLDER]
+
+RESULTS is the output folder of a run. Tubes of `glymph.simulate` (not of training) are drawn into
+the T1w and T2w at 1 mm, inside the regions, once crisp and once blurred to the scanner's resolution
+at 80 % contrast. Pictures of people stay out of the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from glymph.common.bundle import folder_of, load_bundle
+from glymph.epvs.census import find_objects
+from glymph.epvs.segment import by_frangi, by_network
+from glymph.simulate.epvs import Tube, footprint
+from glymph.simulate.space import Grid
+
+CSF = (-1.0, 1.0)
+"""T1w and T2w of CSF in the scaled images."""
+
+
+def draw(rng, labels, affine, taken, count):
+    """Share (float32) and object numbers of ``count`` tubes that touch nothing else."""
+    grid = Grid(labels.shape, affine)
+    share, numbers = np.zeros(labels.shape, np.float32), np.zeros(labels.shape, np.int16)
+    inside = ndimage.binary_erosion(labels > 0, iterations=1)
+    places = np.argwhere(inside)
+    planted = 0
+    for _ in range(200 * count):
+        if planted == count:
+            break
+        tube = one(rng, nib.affines.apply_affine(affine, places[rng.integers(len(places))]))
+        box, part, mask = footprint(tube, grid, np.eye(4))
+        index = np.argwhere(mask) + [s.start for s in box]
+        if not mask.any() or not inside[tuple(index.T)].all():
+            continue
+        near = tuple(slice(max(0, s.start - 2), s.stop + 2) for s in box)
+        if taken[near].any() or numbers[near].any():
+            continue
+        planted += 1
+        share[box] = np.maximum(share[box], part)
+        numbers[box][mask] = planted
+    return share, numbers
+
+
+def one(rng, centre) -> Tube:
+    width = float(np.clip(1.9 * np.exp(0.25 * rng.standard_normal()), 1.0, 3.0))
+    length = float(np.clip(8 * np.exp(0.3 * rng.standard_normal()), 3.0, 15.0))
+    direction = rng.standard_normal(3)
+    direction /= np.linalg.norm(direction)
+    t = np.linspace(-0.5, 0.5, 60)[:, None]
+    across = np.cross(direction, rng.standard_normal(3))
+    across /= np.linalg.norm(across)
+    axis = centre + (length - width) * (t * direction + 0.2 * (t**2 - 1 / 12) * across)
+    return Tube("CSO", axis, length, width)
+
+
+def planted(image, level, share):
+    return image + share * (level - image)
+
+
+def measure(found, before, truth, labels) -> dict:
+    """Dice and object recall of the tubes; what was found without them does not count."""
+    new = found & (labels > 0) & ~ndimage.binary_dilation(before)
+    both = 2 * (new & (truth > 0)).sum() / max(new.sum() + (truth > 0).sum(), 1)
+    numbers = range(1, int(truth.max()) + 1)
+    recall = np.mean([found[truth == n].any() for n in numbers])
+    extra = find_objects((new & (truth == 0)).astype(np.float32), labels, np.eye(4))
+    return {"dice": round(float(both), 3), "recall": round(float(recall), 3), "extra": len(extra)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("unit")
+    parser.add_argument("--tubes", type=int, default=60)
+    parser.add_argument("--bundle")
+    options = parser.parse_args()
+    stem = options.results / options.unit / "anat" / f"{options.unit}_space-T1w_res-1mm"
+    images = {k: nib.load(f"{stem}_desc-{k}.nii.gz") for k in ("norm_T1w", "norm_T2w")}
+    region = nib.load(f"{stem}_desc-region_dseg.nii.gz")
+    labels = np.asarray(region.dataobj).astype(np.uint8)
+    t1w, t2w = (np.asarray(i.dataobj, np.float32) for i in images.values())
+    bundle = load_bundle(folder_of("epvs", options.bundle), 2)
+    methods = {
+        "network": lambda a, b: by_network(a, b, labels, bundle) > 0.5,
+        "frangi 0.1": lambda a, b: by_frangi(a, b, labels, 0.1) > 0.5,
+    }
+    before = {name: method(t1w, t2w) for name, method in methods.items()}
+    for name, mask in before.items():
+        objects = find_objects(mask.astype(np.float32), labels, region.affine)
+        regions = [o.region for o in objects]
+        print(f"unplanted, {name}: {len(objects)} objects",
+              {r: regions.count(r) for r in sorted(set(regions))})  # fmt: skip
+    fluid = (t1w < -0.55) & (t2w > 0.4)
+    taken = fluid | before["network"]
+    rng = np.random.default_rng(20)
+    share, truth = draw(rng, labels, region.affine, taken, options.tubes)
+    print(f"planted {truth.max()} tubes, {(truth > 0).sum()} voxels")
+    soft = 0.8 * ndimage.gaussian_filter(share, 0.55)
+    for kind, part in (("crisp", share), ("softened", soft)):
+        pair = [planted(i, level, part) for i, level in zip((t1w, t2w), CSF, strict=True)]
+        for name, method in methods.items():
+            print(kind, name, measure(method(*pair), before[name], truth, labels))
+
+
+if __name__ == "__main__":
+    main()

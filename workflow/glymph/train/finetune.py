@@ -1,0 +1,102 @@
+"""Fine-tuning the network of perivascular spaces on a lab's own masks, split by subject."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from glymph.common.bundle import Bundle
+from glymph.common.errors import BadInput
+from glymph.epvs.agreement import compare
+from glymph.epvs.segment import by_network
+from glymph.train import samples
+from glymph.train.fit import Task
+
+CROP = 96
+LEAST_SUBJECTS = 4
+SYNTHETIC = 0.3
+"""Share of synthetic samples in a batch: a few real masks alone make a network forget."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One subject-session at 1 mm: images in [-1, 1], the rater's mask, region labels."""
+
+    subject: str
+    t1w: np.ndarray
+    t2w: np.ndarray
+    mask: np.ndarray
+    labels: np.ndarray
+
+
+def split(subjects: list[str], share: float, seed: int) -> tuple[list[str], list[str]]:
+    """Subjects to train on and to hold out, by subject: sessions of one person stay together.
+
+    Raises `BadInput` for fewer than four subjects.
+    """
+    names = sorted(set(subjects))
+    if len(names) < LEAST_SUBJECTS:
+        raise BadInput(
+            f"masks of {len(names)} subjects are too few to train on some and test on others", "",
+            f"draw masks of at least {LEAST_SUBJECTS} subjects",
+        )  # fmt: skip
+    drawn = np.random.default_rng(seed).permutation(names)
+    count = min(len(names) - 2, max(2, round(share * len(names))))
+    return sorted(map(str, drawn[count:])), sorted(map(str, drawn[:count]))
+
+
+def make_task(examples: list[Example], weights: dict, network: dict, settings: dict):
+    """(`Task`, held-out examples) from the rater's masks and the weights to start from."""
+    training, held_out = split(
+        [e.subject for e in examples], settings["held_out"], settings["seed"]
+    )
+    mine = [e for e in examples if e.subject in training]
+    # The loop stops by slices of one training subject, so that the held-out ones stay unseen.
+    stopping, mine = mine[:1], mine[1:]
+    validation = list(islice(crops(stopping, settings["seed"]), settings["validation"]))
+
+    def stream(seed: int) -> Iterator:
+        rng = np.random.default_rng([seed, 7])
+        real, made = crops(mine, seed), samples.epvs_slices(seed)
+        while True:
+            yield next(made) if rng.random() < SYNTHETIC else next(real)
+
+    kept = [e for e in examples if e.subject in held_out]
+    return Task(network, stream, validation, settings, weights), kept
+
+
+def crops(examples: list[Example], seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Axial crops (2, 96, 96) with masks, two thirds about a marked voxel, else in the regions."""
+    rng = np.random.default_rng([seed, 8])
+    marked = [np.argwhere(e.mask & (e.labels > 0)) for e in examples]
+    inside = [np.argwhere(e.labels > 0) for e in examples]
+    while True:
+        number = int(rng.integers(len(examples)))
+        places = marked[number] if len(marked[number]) and rng.random() < 2 / 3 else inside[number]
+        x, y, z = places[rng.integers(len(places))] + [*rng.integers(-30, 31, 2), 0]
+        example = examples[number]
+        image = np.stack([_crop(v, x, y, z, -1.0) for v in (example.t1w, example.t2w)])
+        spread = rng.uniform(0.9, 1.1, (2, 1, 1)) * (image + 1) - 1 + rng.uniform(-0.08, 0.08)
+        image = np.where(image > -1, np.clip(spread, -1, 1), -1).astype(np.float32)
+        yield samples.flipped(rng, image, _crop(example.mask, x, y, z, 0).astype(np.uint8))
+
+
+def _crop(volume: np.ndarray, x: int, y: int, z: int, empty: float) -> np.ndarray:
+    half = CROP // 2
+    plane = np.pad(volume[:, :, z], CROP, constant_values=empty)
+    x, y = (int(np.clip(v, 0, n - 1)) + CROP for v, n in zip((x, y), volume.shape, strict=False))
+    return plane[x - half : x + half, y - half : y + half]
+
+
+def judge(bundle: Bundle, examples: list[Example], name: str) -> list[dict]:
+    """Agreement with the rater on each held-out example, one row each."""
+    rows = []
+    for example in examples:
+        t2w = example.t2w if example.t2w.max() > -1 else None
+        found = by_network(example.t1w, t2w, example.labels, bundle) > 0.5
+        measured = compare(found, example.mask, example.labels, np.eye(4))
+        rows.append({"participant_id": example.subject, "network": name} | measured)
+    return rows
