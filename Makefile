@@ -24,7 +24,7 @@ $(READY): requirements.txt
 	@touch $@
 
 demo: $(READY) ## simulate a cohort with known truth into demo/bids and run the workflow on it
-	$(BIN)/python -m glymph.simulate demo/bids demo/truth --per-group 3 --seed 1 --jobs $(CORES)
+	$(BIN)/python -m glymph.simulate demo/bids demo/truth --per-group 3 --seed 1 --raters rater1 rater2 --jobs $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --config bids_dir=demo/bids output_dir=demo/results
 	$(BIN)/python benchmarks/demo_truth.py demo/results demo/truth
 

@@ -3,8 +3,8 @@
     python benchmarks/demo_truth.py RESULTS_DIR TRUTH_DIR
 
 Prints, per axis version, the error of ALPS per hemisphere over all subjects that have both, the
-error of brain volume, and the distance between the true and the found places of the regions. Writes
-the rows to RESULTS_DIR/group/truth.tsv.
+error of brain volume, the distance between the true and the found places of the regions, and how the
+perivascular spaces agree with the planted ones. Writes the rows to RESULTS_DIR/group/truth.tsv.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+
+from glymph.common.errors import read_stop
+from glymph.epvs.agreement import compare
+from glymph.epvs.census import on_image
 
 AXES = ("native", "template", "principal")
 SIDES = ("left", "right")
@@ -74,6 +78,41 @@ def _distances(regions: nib.Nifti1Image, places: pd.DataFrame) -> list[float]:
     return distances
 
 
+def epvs_agreement(results: Path, truth: Path, both: pd.DataFrame) -> pd.DataFrame:
+    """Agreement of each subject's perivascular spaces with the planted ones, in T1w space."""
+    rows = []
+    for _, row in both.iterrows():
+        folder = Path(*[part for part in row[KEYS] if isinstance(part, str)])
+        prefix = "_".join(folder.parts)
+        stem = results / folder / "anat" / prefix
+        found = Path(f"{stem}_label-EPVS_mask.nii.gz")
+        planted = truth / folder / f"{prefix}_space-T1w_label-EPVS_mask.nii.gz"
+        if not found.is_file() or read_stop(found) or not planted.is_file():
+            continue
+        image, true = nib.load(found), np.asanyarray(nib.load(planted).dataobj) > 0
+        regions = nib.load(f"{stem}_space-T1w_res-1mm_desc-region_dseg.nii.gz")
+        labels = np.asanyarray(regions.dataobj).astype(np.uint8)
+        labels = on_image(labels, regions.affine, image.shape, image.affine)
+        rows.append(compare(np.asanyarray(image.dataobj) > 0, true, labels, image.affine))
+    return pd.DataFrame(rows)
+
+
+def show_epvs(both: pd.DataFrame, agreement: pd.DataFrame) -> None:
+    """Counts, volumes and overlap with what was planted."""
+    print("\nPerivascular spaces against the planted ones:")
+    for what, unit in (("count", ""), ("volume", "_mm3")):
+        for place in ("total", "cso", "bg", "midbrain"):
+            mine = both[f"epvs_{place}_{what}{unit}"]
+            true = both[f"true_epvs_{what}_{place}{unit}"]
+            line = f"{what:6s} {place:9s} true {true.mean():7.1f}  measured {mine.mean():7.1f}"
+            if len(both) > 2 and mine.std() > 0 and true.std() > 0:
+                line += f"  r = {np.corrcoef(mine, true)[0, 1]:.2f}"
+            print(line)
+    middle = agreement.median(numeric_only=True)
+    names = ("dice", "recall", "precision", "object_recall", "object_precision", "object_f1")
+    print("median " + ", ".join(f"{name} {middle[name]:.2f}" for name in names))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
@@ -93,6 +132,9 @@ def main() -> None:
         print(
             f"region centres: mean error {np.mean(distances):.2f} mm, worst {max(distances):.2f} mm"
         )
+    agreement = epvs_agreement(given.results, given.truth, both)
+    if len(agreement):
+        show_epvs(both, agreement)
     both.to_csv(given.results / "group" / "truth.tsv", sep="\t", index=False, na_rep="n/a")
     print(f"Pages: {given.results}/sub-*/*_qc.html; table: {given.results}/group/metrics.tsv")
 

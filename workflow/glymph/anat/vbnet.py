@@ -18,9 +18,9 @@ SIDES = 16
 def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
     """Probability (float32) of brain on the grid of a T1w head ``image`` in any orientation.
 
-    The network sees the head at its own resolution (3 mm), in RAS order, scaled between 0 and the
-    99th percentile of what is not air. Its probability stands for the share of brain in a voxel,
-    so that 0.5 after interpolation is the brain's border to a fraction of a voxel.
+    The network sees the head at its own resolution (3 mm), in RAS order, `scaled`. Its probability
+    stands for the share of brain in a voxel, so that 0.5 after interpolation is the brain's border
+    to a fraction of a voxel.
     """
     size = bundle.settings["voxel_mm"]
     smooth = [
@@ -30,12 +30,20 @@ def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
     coarse = resample_to_output(soft, (size,) * 3, order=1)
     data = np.clip(array(coarse), 0, None)
     box = _head_box(data, size)
-    head = data[box]
-    filled = head[head > 0.02 * head.max()]
-    scaled = np.clip(head / np.percentile(filled, 99), 0, 1) * 2 - 1
     found = np.zeros(data.shape, np.float32)
-    found[box] = bundle.probabilities(scaled[None])[1]
+    found[box] = bundle.probabilities(scaled(data[box])[None])[1]
     return array(resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1))
+
+
+def scaled(head: np.ndarray) -> np.ndarray:
+    """``head`` (x, y, z) in [-1, 1] between 0 and the 99th percentile of its middle.
+
+    The middle half along each axis is brain, so fat and skin, however bright, do not squeeze it.
+    """
+    middle = head[tuple(slice(n // 4, n - n // 4) for n in head.shape)]
+    filled = middle[middle > 0.02 * head.max()]
+    high = float(np.percentile(filled, 99)) if len(filled) else 1.0
+    return (np.clip(head / high, 0, 1) * 2 - 1).astype(np.float32)
 
 
 def _head_box(data: np.ndarray, size: float) -> tuple[slice, slice, slice]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from glymph.anat.vbnet import scaled
 from glymph.epvs import atlas
 from glymph.train.anatomy import (
     Head,
@@ -180,11 +181,12 @@ def head_volume(rng) -> tuple[np.ndarray, np.ndarray]:
     middle = head.from_mni(np.array([[0.0, -18.0, -12.0]]))[0] + rng.uniform(-12, 12, 3)
     low = middle - np.array(HEAD_SHAPE) * HEAD_MM / 2
     tissues = render_tissues(head, rng, low, HEAD_SHAPE, HEAD_MM)
-    around = surround(rng, head, tissues.mni, HEAD_MM)
+    around = surround(rng, head, tissues.mni, HEAD_MM) * np.exp(abs(0.4 * rng.standard_normal()))
     level = levels_t1w(rng) if rng.random() < 0.75 else any_levels(rng)
     brain = level["wm"] * tissues.wm + level["gm"] * tissues.gm + level["csf"] * tissues.csf
     image = brain + (1 - tissues.hull) * around
-    kind = rng.choice(["head", "defaced", "stripped"], p=[0.75, 0.15, 0.1])
+    image = image ** np.exp(0.2 * rng.standard_normal())
+    kind = rng.choice(["head", "defaced", "stripped"], p=[0.75, 0.13, 0.12])
     if kind == "stripped":
         image = image * (tissues.hull > rng.uniform(0.2, 0.8))
     if kind == "defaced":
@@ -194,7 +196,7 @@ def head_volume(rng) -> tuple[np.ndarray, np.ndarray]:
     image = acquire(rng, (image * bias).astype(np.float32), rng.uniform(0.1, 0.6),
                     np.exp(rng.uniform(np.log(0.003), np.log(0.08))))  # fmt: skip
     image, label = cut_field(rng, image, tissues.hull)
-    return scaled_head(image)[None], label
+    return scaled(image)[None], label
 
 
 def cut_field(rng, image: np.ndarray, label: np.ndarray):
@@ -208,10 +210,3 @@ def cut_field(rng, image: np.ndarray, label: np.ndarray):
             image[tuple(slab)] = 0
             label[tuple(slab)] = 0
     return image, label
-
-
-def scaled_head(image: np.ndarray) -> np.ndarray:
-    """[-1, 1] between 0 and the 99th percentile of what is not empty."""
-    filled = image[image > 0.02 * image.max()]
-    high = float(np.percentile(filled, 99)) if len(filled) else 1.0
-    return (np.clip(image / high, 0, 1) * 2 - 1).astype(np.float32)
