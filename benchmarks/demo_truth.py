@@ -3,7 +3,7 @@
     python benchmarks/demo_truth.py RESULTS_DIR TRUTH_DIR
 
 Prints, per axis version, the error of ALPS per hemisphere over all subjects that have both, the
-error of brain volume, the distance between the true and the found places of the regions, and how the
+error of brain volume, the distance between true and found places of the regions, and how the
 perivascular spaces agree with the planted ones. Writes the rows to RESULTS_DIR/group/truth.tsv.
 """
 

@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from tests.workflow.conftest import planned, settings, snakemake
+from tests.workflow.conftest import ROOT, planned, settings, snakemake
 
 DWI = ("dwi.nii.gz", "dwi.bval", "dwi.bvec", "dwi.json")
 
@@ -20,7 +20,8 @@ def test_t1w_and_dwi(skeleton):
     assert jobs == {
         "all": 1, "inputs_check": 2, "inputs_describe": 1, "anat_preproc": 1, "anat_register": 1,
         "anat_segment": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
-        "metrics_unit": 1, "metrics_group": 1, "qc_page": 1,
+        "metrics_unit": 1, "metrics_group": 1, "qc_page": 1, "epvs_prepare": 1, "epvs_regions": 1,
+        "epvs_segment": 1, "epvs_census": 1,
     }  # fmt: skip
 
 
@@ -48,6 +49,62 @@ def test_targets(skeleton, target, absent):
     jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", *DWI), target)
     assert absent not in jobs
     assert jobs["alps_index"] == 1
+
+
+def test_t2w_and_flair_are_aligned_and_only_once_each(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz", "FLAIR.nii.gz")
+    assert plan(bids)[0]["epvs_align"] == 2
+    (bids / "masks").mkdir()
+    (bids / "masks/sub-01.nii.gz").touch()
+    own = "{lesion_mask: 'masks/{prefix}.nii.gz'}"  # a mask of the lab's own replaces the FLAIR
+    assert plan(bids, epvs=own)[0]["epvs_census"] == 1
+
+
+def test_epvs_can_be_left_out(skeleton):
+    jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz"), epvs="{engine: none}")
+    assert not [rule for rule in jobs if rule.startswith("epvs")]
+
+
+def test_raters_masks_bring_the_agreement(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz")
+    assert "epvs_agreement" not in plan(bids)[0]
+    for rater in ("anna", "ben"):
+        folder = bids / "derivatives" / rater / "sub-01" / "anat"
+        folder.mkdir(parents=True)
+        (folder / "sub-01_label-EPVS_mask.nii.gz").touch()
+    jobs, _ = plan(bids)
+    assert (jobs["epvs_agreement"], jobs["metrics_agreement"]) == (1, 1)
+
+
+def test_training_is_a_target_of_its_own(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    jobs, _ = plan(
+        bids, "train", "--configfile", ROOT / "config/config.yaml", ROOT / "config/train.yaml",
+        train="{output_dir: new}",
+    )  # fmt: skip
+    assert jobs == {"train": 1, "train_network": 3}
+
+
+def test_finetuning_uses_the_rater_s_subjects(skeleton):
+    skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz")
+    bids = skeleton("sub-02", "T1w.nii.gz", "T2w.nii.gz")
+    folder = bids / "derivatives" / "rater1" / "sub-02" / "anat"
+    folder.mkdir(parents=True)
+    (folder / "sub-02_label-EPVS_mask.nii.gz").touch()
+    jobs, _ = plan(
+        bids, "finetune", "--configfile", ROOT / "config/config.yaml", ROOT / "config/finetune.yaml"
+    )
+    assert (jobs["train_finetune"], jobs["epvs_regions"]) == (1, 1)
+
+
+def test_a_folder_that_is_no_bundle_stops_the_start(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    code, output = snakemake(
+        "-n", *settings(bids, "out", epvs="{model: nowhere}"), cwd=bids.parent, check=False
+    )
+    assert code != 0
+    assert "no MONAI bundle" in output
+    assert "Traceback" not in output
 
 
 def test_excluded_subject(skeleton):

@@ -11,6 +11,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common import bundle, names, provenance
+from glymph.common.errors import BadInput
 from glymph.inputs import cohort
 from glymph.inputs.config import settle_types
 
@@ -105,7 +106,10 @@ def code(script):
 
 def model_hash(name, configured):
     """Fingerprint of a network's weights, as its bundle states it."""
-    return bundle.weights_hash(bundle.folder_of(name, configured))
+    try:
+        return bundle.weights_hash(bundle.folder_of(name, configured))
+    except BadInput as error:
+        raise WorkflowError(str(error)) from None
 
 
 def env(name):

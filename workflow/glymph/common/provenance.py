@@ -16,7 +16,10 @@ from pathlib import Path
 import glymph
 
 PACKAGE = Path(glymph.__file__).parent
-LIBRARIES = ("antspyx", "dipy", "nibabel", "nilearn", "numpy", "scipy", "brainextractor")
+LIBRARIES = (
+    "antspyx", "brainextractor", "dipy", "monai", "nibabel", "nilearn", "numpy", "scikit-image",
+    "scipy", "torch",
+)  # fmt: skip
 
 
 def show_package_to_scripts() -> None:

@@ -1,0 +1,162 @@
+"""Perivascular spaces through the real workflow: one simulated brain at 1 mm with two raters."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from glymph.common.registry import metrics
+from tests.workflow.conftest import ROOT, planned, settings, snakemake
+
+pytestmark = pytest.mark.slow
+ARGUMENTS = settings("bids", "out")
+STEM = "out/sub-AD01/anat/sub-AD01"
+
+
+def table(path):
+    with Path(path).open(newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+@pytest.fixture(scope="module")
+def brain(tmp_path_factory):
+    """One subject with T1w, T2w and two raters, run to the end; returns its folder."""
+    folder = tmp_path_factory.mktemp("epvs")
+    subprocess.run(
+        [sys.executable, "-m", "glymph.simulate", str(folder / "bids"), str(folder / "truth"),
+         "--per-group", "1", "--groups", "AD", "--seed", "8", "--modalities", "T1w", "T2w",
+         "--raters", "anna", "ben"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"},
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    snakemake(*ARGUMENTS, cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def copy_of_brain(brain, tmp_path):
+    shutil.copytree(brain, tmp_path / "copy", copy_function=shutil.copy2)
+    return tmp_path / "copy"
+
+
+def row(folder):
+    (found,) = table(folder / "out/group/metrics.tsv")
+    return found
+
+
+def test_every_metric_of_the_stage_is_in_the_table(brain):
+    found = row(brain)
+    optional = [name for name, metric in metrics().items() if metric.may_be_missing]
+    for name, metric in metrics().items():
+        if metric.stage == "epvs" and name not in optional and "flair" not in name:
+            assert float(found[name]) >= 0, name
+    assert found["epvs_input"] == "T1w+T2w"
+    assert found["epvs_lesions"] == "none"
+
+
+def test_counts_and_volumes_add_up(brain):
+    found = row(brain)
+    for what in ("count", "volume_mm3"):
+        parts = [float(found[f"epvs_{place}_{what}"]) for place in ("cso", "bg", "midbrain")]
+        assert sum(parts) == pytest.approx(float(found[f"epvs_total_{what}"]))
+    fraction = float(found["epvs_total_volume_mm3"]) / float(found["brain_volume_mm3"])
+    assert float(found["epvs_total_fraction_brain"]) == pytest.approx(fraction, rel=1e-5)
+
+
+def test_most_planted_spaces_are_found(brain):
+    agreement = table(brain / "out/group/agreement.tsv")
+    to_rater = {r["reference"]: r for r in agreement if r["result"] == "workflow"}
+    assert set(to_rater) == {"anna", "ben", "union", "intersection"}
+    assert float(to_rater["intersection"]["object_recall"]) > 0.6
+    assert float(to_rater["union"]["object_precision"]) > 0.6
+    assert {r["reference_made"] for r in agreement} == {"unknown"}
+
+
+def test_mask_lies_on_the_t1w_and_objects_in_the_template(brain):
+    t1w = nib.load(brain / "bids/sub-AD01/anat/sub-AD01_T1w.nii.gz")
+    mask = nib.load(brain / f"{STEM}_label-EPVS_mask.nii.gz")
+    assert mask.shape == t1w.shape
+    np.testing.assert_allclose(mask.affine, t1w.affine, atol=1e-4)
+    objects = table(brain / f"{STEM}_desc-EPVS_objects.tsv")
+    assert len(objects) == int(row(brain)["epvs_total_count"])
+    for item in objects:
+        side = float(item["mni_x"])
+        assert abs(side) < 75 and (side < 3 if item["side"] == "left" else side > -3)
+        assert float(item["length_mm"]) >= 2
+    described = json.loads((brain / f"{STEM}_desc-EPVS_objects.json").read_text())
+    assert set(described) == set(objects[0])
+
+
+def test_region_volumes_are_near_the_simulated_ones(brain):
+    truth = nib.load(brain / "truth/sub-AD01/sub-AD01_space-T1w_label-region_dseg.nii.gz")
+    values = np.asarray(truth.dataobj)
+    # the simulator draws its own, simpler outlines: same place, similar size
+    for name, value in (("cso", 1), ("midbrain", 3)):
+        expected = float((values == value).sum())
+        assert float(row(brain)[f"{name}_volume_mm3"]) == pytest.approx(expected, rel=0.5)
+
+
+def test_output_tree(brain):
+    out = brain / "out"
+    found = {p.relative_to(out).as_posix() for p in (out / "sub-AD01").rglob("*") if p.is_file()}
+    expected = (Path(__file__).parent / "expected_outputs_epvs.txt").read_text().split()
+    assert found == {name.replace("SUB", "sub-AD01") for name in expected}
+
+
+def test_page_shows_the_perivascular_spaces(brain):
+    page = (brain / "out/sub-AD01/sub-AD01_qc.html").read_text()
+    assert "Perivascular spaces" in page
+    assert page.count("data:image/png;base64,") == 3
+
+
+def test_second_run_has_nothing_to_do(brain):
+    _, output = snakemake("-n", *ARGUMENTS, cwd=brain)
+    assert planned(output) == {}
+
+
+def test_changed_t2w_reruns_the_branch_and_not_the_anatomy(copy_of_brain):
+    path = copy_of_brain / "bids/sub-AD01/anat/sub-AD01_T2w.nii.gz"
+    image = nib.load(path)
+    data = np.asanyarray(image.dataobj).astype(np.float32)
+    data[4, 4, 4] += 1
+    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
+    _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
+    assert planned(output) == {
+        "inputs_check": 1, "epvs_align": 1, "epvs_prepare": 1, "epvs_regions": 1, "epvs_segment": 1,
+        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1, "metrics_group": 1,
+        "metrics_agreement": 1, "qc_page": 1, "all": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change, first",
+    [
+        ("epvs={engine: frangi}", "epvs_segment"),
+        ("epvs={flair_deviations: 4}", "epvs_census"),
+        ("epvs={reference: drawn}", "epvs_agreement"),
+    ],
+)
+def test_a_config_key_reruns_what_reads_it(brain, change, first):
+    _, output = snakemake("-n", *ARGUMENTS, change, cwd=brain)
+    order = ["epvs_segment", "epvs_census", "epvs_agreement"]
+    jobs = planned(output)
+    assert [rule for rule in order if rule in jobs] == order[order.index(first) :]
+    assert "epvs_regions" not in jobs
+
+
+def test_new_weights_rerun_what_uses_them(brain, tmp_path):
+    bundle = tmp_path / "epvs"
+    shutil.copytree(ROOT / "resources/models/epvs", bundle)
+    metadata = json.loads((bundle / "configs/metadata.json").read_text())
+    metadata["weights"]["sha256"] = "0" * 64
+    (bundle / "configs/metadata.json").write_text(json.dumps(metadata))
+    _, output = snakemake("-n", *ARGUMENTS, f"epvs={{model: {bundle}}}", cwd=brain)
+    assert planned(output)["epvs_segment"] == 1
+    assert "epvs_regions" not in planned(output)
