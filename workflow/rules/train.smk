@@ -28,7 +28,7 @@ rule train_network:
         settings=lambda wildcards: config["train"][wildcards.network],
         device=config.get("train", {}).get("device"),
         scratch="{models}/checkpoints/{network}",
-        command="snakemake train --cores 2 --configfile config/train.yaml",
+        command="snakemake train --cores 2 --configfile config/config.yaml config/train.yaml",
         code=code("train/network.py"),
     message:
         "Train the network '{wildcards.network}' (hours on a CPU; it goes on where it was stopped)"
