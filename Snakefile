@@ -3,7 +3,7 @@
 #   snakemake --cores 8 --config bids_dir=/data/bids output_dir=/data/derivatives/glymph
 #
 # Results: <output_dir>/sub-*/[ses-*/] and <output_dir>/group/. Targets: all (default), participant,
-# group; and train (with --configfile config/train.yaml), which makes the networks again.
+# group, train and finetune (see config/train.yaml, config/finetune.yaml).
 from snakemake.utils import min_version
 
 min_version("9.19.0")

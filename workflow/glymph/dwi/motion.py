@@ -128,18 +128,22 @@ def resample(volume, affine, matrix, displacement=None, order: int = 3) -> np.nd
     interpolation undoes distortion and motion. Splines of ``order``, clipped to the range of the
     input, which they overshoot.
     """
-    from scipy.ndimage import map_coordinates
+    from scipy.ndimage import affine_transform, map_coordinates
 
-    if displacement is None and np.array_equal(matrix, np.eye(4)):
-        return np.asarray(volume, np.float32)
+    volume = np.asarray(volume, np.float32)
+    if displacement is None:
+        if np.array_equal(matrix, np.eye(4)):
+            return volume
+        voxels = np.linalg.inv(affine) @ matrix @ affine
+        return _clipped(affine_transform(volume, voxels, order=order), volume)
     grid = np.stack(np.meshgrid(*map(np.arange, volume.shape), indexing="ij"), axis=-1)
-    points = apply_affine(affine, grid)
-    if displacement is not None:
-        points = points + displacement
+    points = apply_affine(affine, grid) + displacement
     voxels = apply_affine(np.linalg.inv(affine) @ matrix, points)
-    moved = map_coordinates(
-        np.asarray(volume, np.float32), np.moveaxis(voxels, -1, 0), order=order, mode="constant"
-    )
+    moved = map_coordinates(volume, np.moveaxis(voxels, -1, 0), order=order, mode="constant")
+    return _clipped(moved, volume)
+
+
+def _clipped(moved: np.ndarray, volume: np.ndarray) -> np.ndarray:
     return np.clip(moved, min(0, float(volume.min())), float(volume.max())).astype(np.float32)
 
 
