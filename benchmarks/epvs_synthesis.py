@@ -86,53 +86,66 @@ def tubes_of(head: int) -> int:
     return int(np.random.default_rng(head).choice([0, 5, 10, 20, 40, 80, 150]))
 
 
-def tune_frangi(taken) -> float:
-    """The vesselness threshold of the best Dice on two heads of yet other seeds."""
+def tune_frangi(heads: int = 2) -> dict[str, float]:
+    """Per setting, the vesselness threshold of the best Dice on heads of yet other seeds."""
     scores = defaultdict(lambda: [0, 0])
-    for head in (1, 2):
-        image, truth, _, domain = whole_head(SEED + 900_000 + head, taken, 40)
-        t2w = image[1] if taken.t2w else None
-        share = by_frangi(image[0], t2w, domain, 1.0)
-        vesselness = share / np.maximum(1 - share, 1e-9)
-        inside = domain > 0
-        for threshold in THRESHOLDS:
-            found = (vesselness > threshold) & inside
-            scores[threshold][0] += 2 * (found & truth).sum()
-            scores[threshold][1] += found.sum() + (truth & inside).sum()
-    return max(scores, key=lambda t: scores[t][0] / max(scores[t][1], 1))
+    for number in range(heads):
+        head = whole_head(SEED + 900_000 + number, 40)
+        inside = head.domain > 0
+        for name, taken in SETTINGS.items():
+            share = frangi_share(head, taken, 1.0)
+            vesselness = share / np.maximum(1 - share, 1e-9)
+            for threshold in THRESHOLDS:
+                found = (vesselness > threshold) & inside
+                scores[name, threshold][0] += 2 * (found & head.label).sum()
+                scores[name, threshold][1] += found.sum() + (head.label & inside).sum()
+    dice = {key: both / max(sizes, 1) for key, (both, sizes) in scores.items()}
+    return {name: max(THRESHOLDS, key=lambda t: dice[name, t]) for name in SETTINGS}
+
+
+def frangi_share(head, taken, threshold: float) -> np.ndarray:
+    image = head.take(taken)
+    return by_frangi(image[0], image[1] if taken.t2w else None, head.domain, threshold)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out")
-    parser.add_argument("--heads", type=int, default=40)
-    parser.add_argument("--outside-heads", type=int, default=10)
+    parser.add_argument("--heads", type=int, default=40, help="in the ordinary setting")
+    parser.add_argument("--other-heads", type=int, default=6, help="in every other one")
     parser.add_argument("--bundle")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     bundle = load_bundle(folder_of("epvs", options.bundle), options.threads)
-    rows, detail = [], defaultdict(lambda: [0, 0])
-    for name, taken in SETTINGS.items():
-        heads = options.heads if name == "ordinary" else options.outside_heads
-        threshold = tune_frangi(taken)
-        network, frangi = Tally(), Tally()
-        for head in range(heads):
-            image, truth, share, domain = whole_head(SEED + head, taken, tubes_of(head))
+    thresholds = tune_frangi()
+    tallies = {(name, method): Tally() for name in SETTINGS for method in ("network", "frangi")}
+    detail = defaultdict(lambda: [0, 0])
+    for number in range(options.heads):
+        head = whole_head(SEED + number, tubes_of(number))
+        names = list(SETTINGS) if number < options.other_heads else ["ordinary"]
+        for name in names:
+            taken = SETTINGS[name]
+            image = head.take(taken)
             t2w = image[1] if taken.t2w else None
-            found = by_network(image[0], t2w, domain, bundle) > 0.5
-            hits = network.add(found, truth, domain)
-            if head < options.outside_heads:
-                frangi.add(by_frangi(image[0], t2w, domain, threshold) > 0.5, truth, domain)
+            found = by_network(image[0], t2w, head.domain, bundle) > 0.5
+            hits = tallies[name, "network"].add(found, head.label, head.domain)
+            if number < options.other_heads:
+                found = frangi_share(head, taken, thresholds[name]) > 0.5
+                tallies[name, "frangi"].add(found, head.label, head.domain)
             if name == "ordinary":
                 for item, hit in hits:
-                    for key in kinds(item, share):
+                    for key in kinds(item, head.share):
                         detail[key][0] += hit
                         detail[key][1] += 1
-            print(f"{name}: {head + 1} of {heads}", flush=True)
-        rows.append({"setting": name, "method": "network"} | network.row())
-        rows.append({"setting": name, "method": f"frangi > {threshold}"} | frangi.row())
+        rows = [
+            {"setting": name, "method": method} | tally.row()
+            for (name, method), tally in tallies.items()
+            if tally.counts
+        ]
         pd.DataFrame(rows).to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+        print(f"head {number + 1} of {options.heads}", flush=True)
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
+    print("\nFrangi thresholds", thresholds)
     print("\nObject recall, ordinary setting")
     for key, (hit, count) in sorted(detail.items()):
         print(f"{key:32s} {hit:5d} of {count:5d}  {hit / count:.2f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -113,30 +114,44 @@ def flipped(rng, image: np.ndarray, label: np.ndarray):
     return np.ascontiguousarray(image), np.ascontiguousarray(label)
 
 
-def whole_head(seed: int, taken: Acquisition, tubes: int, box: tuple | None = None):
-    """A held-out head at 1 mm: image (2, x, y, z), label, share, domain, MNI points.
+@dataclass(frozen=True)
+class WholeHead:
+    """A held-out head at 1 mm about the regions: ``label`` and ``share`` of its perivascular
+    spaces, ``domain`` the region labels; `take` makes images of it."""
 
-    ``box``: (low, shape) in head mm; by default the part of the brain that holds the regions.
-    """
+    tissues: Tissues
+    contents: Contents
+    label: np.ndarray
+    share: np.ndarray
+    domain: np.ndarray
+    seed: int
+
+    def take(self, taken: Acquisition) -> np.ndarray:
+        """T1w and T2w (2, x, y, z); the same anatomy and the same draws for every acquisition."""
+        return render_pair(
+            np.random.default_rng([self.seed, 6]), self.tissues, self.contents, taken
+        )
+
+
+def whole_head(seed: int, tubes: int) -> WholeHead:
+    """Head number ``seed`` with ``tubes`` perivascular spaces, the part about the regions."""
     rng = np.random.default_rng([seed, 2])
     head = draw_head(rng)
-    if box is None:
-        corners = np.array([[-68, -100, -24], [68, 68, 66]], float)
-        grid = np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3)
-        placed = head.from_mni(grid)
-        low = placed.min(0)
-        box = (low, tuple(int(n) for n in np.ceil(placed.max(0) - low)))
-    tissues = render_tissues(head, rng, *box, 1.0)
+    corners = np.array([[-68, -100, -24], [68, 68, 66]], float)
+    grid = np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3)
+    placed = head.from_mni(grid)
+    low = placed.min(0)
+    shape = tuple(int(n) for n in np.ceil(placed.max(0) - low))
+    tissues = render_tissues(head, rng, low, shape, 1.0)
     share, contrast, _ = plant_tubes(rng, head, tissues, tubes)
-    contents, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
+    others, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
     free = share <= 0.02
     contents = Contents(
-        contrast, contents.lesions, contents.lacunes * free, contents.rims * free, contents.lines
+        contrast, others.lesions, others.lacunes * free, others.rims * free, others.lines
     )
     places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
     domain = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
-    image = render_pair(rng, tissues, contents, taken)
-    return image, share > LABEL_SHARE, share, domain
+    return WholeHead(tissues, contents, share > LABEL_SHARE, share, domain, seed)
 
 
 REGION_SHAPE = (80, 96, 80)
