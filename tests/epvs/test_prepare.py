@@ -96,7 +96,7 @@ def template():
 
 @pytest.fixture(scope="module")
 def labels(template):
-    return atlas.draw(template)
+    return atlas.draw(template, atlas.enclosed(template.t1w.shape, template.t1w.affine))
 
 
 def test_atlas_is_symmetric_and_of_anatomical_size(template, labels):

@@ -187,7 +187,7 @@ def region_sources(wildcards):
     engine = config["epvs"]["regions"]
     if engine == "atlas":
         found = {name: rules.anat_segment.output[name] for name in ("gm", "wm")}
-        return of_unit(wildcards, **found)
+        return of_unit(wildcards, **found) | {"outlines": rules.epvs_atlas.output.outlines}
     files = scan_of(wildcards).files
     if engine == "provided" and "region_labels" in files:
         return {"provided": files["region_labels"]}

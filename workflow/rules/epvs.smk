@@ -9,7 +9,7 @@ OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,
          <unit>/anat/*_label-EPVS_mask.nii.gz           on the T1w's own grid
          <unit>/anat/*_desc-EPVS_objects.tsv            every object
          <unit>/anat/*_desc-{region,EPVS}_anat.json     metrics
-         atlas/regions_{dseg.nii.gz,dseg.tsv}           the region atlas on the template
+         atlas/regions_*                                the region atlas on the template
 """
 
 
@@ -19,6 +19,7 @@ rule epvs_atlas:
         template=list((config["template"] or {}).values()),
         definitions=str(ROOT / "resources" / "regions.yaml"),
     output:
+        outlines=f"{OUT}/atlas/regions_desc-outlines_dseg.nii.gz",
         labels=f"{OUT}/atlas/regions_dseg.nii.gz",
         names=f"{OUT}/atlas/regions_dseg.tsv",
     log:

@@ -40,11 +40,13 @@ def label_table() -> list[dict]:
     ]
 
 
-def draw(template: Template) -> np.ndarray:
-    """Region labels (uint8) on the template's grid; values as in `resources/regions.yaml`."""
-    places = enclosed(template.t1w.shape, template.t1w.affine)
+def draw(template: Template, outlines: np.ndarray) -> np.ndarray:
+    """Region labels (uint8) on the template's grid; values as in `resources/regions.yaml`.
+
+    ``outlines``: what `enclosed` gives for that grid.
+    """
     gm, wm = array(template.gm), array(template.wm)
-    return limited(places, gm, wm, x_world(template.t1w.shape, template.t1w.affine))
+    return limited(outlines, gm, wm, x_world(template.t1w.shape, template.t1w.affine))
 
 
 def x_world(shape, affine) -> np.ndarray:

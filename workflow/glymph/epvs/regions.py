@@ -34,8 +34,8 @@ def find(
 ) -> tuple[np.ndarray, str]:
     """Region labels (uint8) on the 1 mm grid of ``t1w`` ([-1, 1], -1 outside the brain).
 
-    ``engine``: "vbnet", "atlas" (needs the tissue maps ``files["gm"]``, ``files["wm"]`` and the
-    transforms of stage anat) or "provided" (``files["provided"]``). Left and right are told apart
+    ``engine``: "vbnet", "atlas" (needs ``files["outlines"]`` of the atlas, the tissue maps
+    ``files["gm"]`` and ``files["wm"]``, and the transforms of stage anat) or "provided" (``files["provided"]``). Left and right are told apart
     in the template, so a head lying askew is no matter. Returns also the name of what made them.
     """
     source, made_by = t1w.get_filename() or "T1w", engine
@@ -49,7 +49,7 @@ def find(
     whole = template.t1w.shape, template.t1w.affine
     x = to_subject(atlas.x_world(*whole), template, t1w, affine, inverse_warp)
     if engine == "atlas":
-        places = atlas.enclosed(*whole).astype(np.float32)
+        places = array(load(files["outlines"]))
         places = to_subject(places, template, t1w, affine, inverse_warp, "nearestNeighbor")
         gm, wm = (resample(load(files[name]), grid, order=1)[0] for name in ("gm", "wm"))
         labels = from_atlas(np.round(places).astype(np.uint8), gm, wm, x)

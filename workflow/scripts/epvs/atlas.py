@@ -9,7 +9,10 @@ from glymph.epvs import atlas
 
 def main(snakemake):
     template = load_template(snakemake.params.template)
-    save(atlas.draw(template), template.t1w.affine, snakemake.output.labels)
+    affine = template.t1w.affine
+    outlines = atlas.enclosed(template.t1w.shape, affine)
+    save(outlines, affine, snakemake.output.outlines)
+    save(atlas.draw(template, outlines), affine, snakemake.output.labels)
     write_tsv(atlas.label_table(), snakemake.output.names)
 
 

@@ -11,7 +11,9 @@ def main(snakemake):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     t1w = load(source.t1w)
     template = load_template(params.template)
-    files = {name: source[name] for name in ("gm", "wm", "provided") if name in source.keys()}  # noqa: SIM118
+    files = {
+        name: source[name] for name in ("outlines", "gm", "wm", "provided") if name in source.keys()
+    }  # noqa: SIM118
     labels, made_by = regions.find(
         t1w, template, source.affine, source.inverse_warp, files,
         params.engine, params.model, snakemake.threads,
