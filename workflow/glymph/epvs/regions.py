@@ -35,8 +35,9 @@ def find(
     """Region labels (uint8) on the 1 mm grid of ``t1w`` ([-1, 1], -1 outside the brain).
 
     ``engine``: "vbnet", "atlas" (needs ``files["outlines"]`` of the atlas, the tissue maps
-    ``files["gm"]`` and ``files["wm"]``, and the transforms of stage anat) or "provided" (``files["provided"]``). Left and right are told apart
-    in the template, so a head lying askew is no matter. Returns also the name of what made them.
+    ``files["gm"]`` and ``files["wm"]``, and the transforms of stage anat) or "provided"
+    (``files["provided"]``). Left and right are told apart in the template, so a head lying askew is
+    no matter. Returns also the name of what made them.
     """
     source, made_by = t1w.get_filename() or "T1w", engine
     grid = Grid(t1w.shape, t1w.affine)

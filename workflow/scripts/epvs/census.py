@@ -17,7 +17,7 @@ def main(snakemake):
     labels = array(load(source.labels), np.uint8)
     affine = probability.affine
     lesions, made_by = find_lesions(
-        {k: source[k] for k in ("flair", "matrix", "lesion_mask", "wm") if k in source.keys()},  # noqa: SIM118
+        {k: path for k, path in source.items() if k in ("flair", "matrix", "lesion_mask", "wm")},
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
     objects = census.find_objects(array(probability), labels, affine, lesions)

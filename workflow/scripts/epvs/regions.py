@@ -11,9 +11,8 @@ def main(snakemake):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     t1w = load(source.t1w)
     template = load_template(params.template)
-    files = {
-        name: source[name] for name in ("outlines", "gm", "wm", "provided") if name in source.keys()
-    }  # noqa: SIM118
+    wanted = ("outlines", "gm", "wm", "provided")
+    files = {name: path for name, path in source.items() if name in wanted}
     labels, made_by = regions.find(
         t1w, template, source.affine, source.inverse_warp, files,
         params.engine, params.model, snakemake.threads,
