@@ -11,7 +11,7 @@ import yaml
 from glymph.common.provenance import _closure, _imports
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = {"ants": "antspyx", "yaml": "pyyaml", "bids2table": None}
+MODULES = {"ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image", "bids2table": None}
 """Import name to package; None: imported by the main process only, never in a job."""
 
 
@@ -51,7 +51,7 @@ def third_party(script):
     return names - set(sys.stdlib_module_names) - {"glymph", ""}
 
 
-@pytest.mark.parametrize("name", ["core", "anat", "dwi"])
+@pytest.mark.parametrize("name", ["core", "anat", "dwi", "epvs"])
 def test_versions_are_the_tested_ones(name):
     for package, version in packages(name).items():
         if package != "python":
