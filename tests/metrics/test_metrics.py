@@ -12,6 +12,7 @@ from glymph.inputs.participants import Participants
 from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
 from glymph.metrics.unit import flags, unit_record
 
+EPVS = {"engine": "vbnet", "without_t2w": "t1w_only"}
 STOP = Stop("no volume with b = 0", "x.bval", "acquire one", "inputs_check")
 
 
@@ -86,7 +87,7 @@ def test_every_kind_of_absence_is_listed(tmp_path):
     stopped = record(tmp_path, Unit("01")) | {"stops": [vars(STOP)]}
     without = [("sub-09", Stop("sub-09 has no images", "", "", "inputs"))]
     rows = exclusions([scan], [stopped], people(**{"sub-02": [Stop("age is 'old'")]}), without,
-                      ["sub-07_ses-b"])  # fmt: skip
+                      ["sub-07_ses-b"], EPVS)  # fmt: skip
     assert [(r["participant_id"], r["session_id"], r["branch"]) for r in rows] == [
         ("sub-01", None, "anat"), ("sub-01", None, "inputs"), ("sub-02", None, "statistics"),
         ("sub-07", "ses-b", "all"), ("sub-09", None, "statistics"),
@@ -95,6 +96,30 @@ def test_every_kind_of_absence_is_listed(tmp_path):
     assert not any("FLAIR" in row["reason"] for row in rows), "nothing needs a FLAIR"
     write_tsv(rows, tmp_path / "x.tsv", EXCLUSION_COLUMNS)
     assert read_tsv(tmp_path / "x.tsv")[1]["cure"] == "acquire one"
+
+
+@pytest.mark.parametrize(
+    "epvs, told",
+    [
+        (EPVS, True),
+        (EPVS | {"without_t2w": "skip"}, False),  # the rule that stops lists it
+        (EPVS | {"engine": "none"}, False),
+    ],
+)
+def test_a_missing_t2w_is_told_where_it_is_missed(epvs, told):
+    scan = Scan(Unit("01"), {"T1w": "t1w.nii.gz"}, (), {"T2w": Stop("no T2w image")})
+    rows = exclusions([scan], [], None, [], [], epvs)
+    assert [(r["branch"], "T1w alone" in r["reason"]) for r in rows] == [("epvs", True)] * told
+
+
+def test_brain_volume_of_the_participants_table_enters_the_fractions(tmp_path):
+    values = {"brain_volume_mm3": 1e6, "epvs_bg_volume_mm3": 200.0, "epvs_bg_fraction_brain": 2e-4}
+    one = record(tmp_path, Unit("01")) | {"values": values}
+    cohort = people(**{"sub-01": []})
+    cohort.rows["sub-01"] = {"brain_volume_mm3": 8e5}
+    (row,), _ = table([one], cohort, [], "native")
+    assert row["brain_volume_mm3"] == 8e5
+    assert row["epvs_bg_fraction_brain"] == pytest.approx(2.5e-4)
 
 
 def test_tables_write_na_and_keep_one_line_per_row(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from glymph.common.errors import Stop
 from glymph.common.registry import metrics
 from glymph.inputs.index import Scan
@@ -9,6 +11,7 @@ from glymph.inputs.participants import Participants
 
 BRANCHES = {"T1w": "anat", "T2w": "epvs", "dwi": "dwi"}
 """Branch that is left out, or narrowed, where an image of this kind is missing."""
+T1W_ONLY = "; perivascular spaces were segmented on the T1w alone"
 
 EXCLUSION_COLUMNS = [
     "participant_id", "session_id", "branch", "stage", "reason", "file", "cure",
@@ -111,13 +114,13 @@ def exclusions(
     participants: Participants | None,
     unmatched: list[tuple[str, Stop]],
     excluded: list[str],
+    epvs: dict,
 ) -> list[dict]:
     """Every result that does not exist and every cell that was not used, with the reason."""
     rows = [
         _row(scan.unit.participant_id, scan.unit.session_id, BRANCHES.get(kind, kind), stop)
         for scan in scans
-        for kind, stop in scan.problems.items()
-        if kind in BRANCHES or "no rule" in stop.reason
+        for kind, stop in _problems(scan, epvs)
     ]
     rows += [
         _row(
@@ -137,6 +140,20 @@ def exclusions(
         for name in excluded
     ]
     return sorted(rows, key=lambda row: (row["participant_id"], row["session_id"] or ""))
+
+
+def _problems(scan: Scan, epvs: dict):
+    """(kind, `Stop`) of the images that this unit lacks and a branch would have used.
+
+    ``epvs``: that part of the configuration, which says whether a T2w is missed at all.
+    """
+    for kind, stop in scan.problems.items():
+        if kind == "T2w" and "T1w" in scan.files and "no rule" not in stop.reason:
+            if epvs["engine"] == "none" or epvs["without_t2w"] == "skip":
+                continue  # not wanted, or listed by the rule that stops without it
+            yield kind, replace(stop, reason=stop.reason + T1W_ONLY)
+        elif kind in BRANCHES and kind != "T2w" or "no rule" in stop.reason:
+            yield kind, stop
 
 
 def _split(name: str) -> tuple[str, str | None]:

@@ -16,7 +16,7 @@ def main(snakemake):
     used = [name for name, column in config["participants"]["columns"].items() if column]
     rows, columns = table(records, participants, used, config["alps"]["axes"])
     without = unmatched(scans, participants) if participants else []
-    left_out = exclusions(scans, records, participants, without, config["exclude"])
+    left_out = exclusions(scans, records, participants, without, config["exclude"], config["epvs"])
     write_tsv(rows, out.table, columns)
     write_json(describe(columns, dict(config), software()), out.description)
     write_tsv(left_out, out.exclusions, EXCLUSION_COLUMNS)
