@@ -78,11 +78,25 @@ def test_windows_of_a_2d_network_cover_every_slice():
 
 
 def test_whole_images_of_a_3d_network_are_padded_and_cut_back():
-    settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0}
+    settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0, "size": [32, 32, 32]}
     net = bundle.Bundle(VBNet(3, 1, 3, base=4).eval(), settings, "test")
     found = net.probabilities(np.zeros((1, 20, 33, 16), np.float32))
     assert found.shape == (3, 20, 33, 16)
     np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
+
+
+def test_padding_is_the_same_on_both_sides():
+    class Where(torch.nn.Module):
+        """Logits that grow with the distance from the middle of what the network sees."""
+
+        def forward(self, x):
+            axes = [torch.arange(n) - (n - 1) / 2 for n in x.shape[2:]]
+            far = sum(a.abs() for a in torch.meshgrid(*axes, indexing="ij"))
+            return torch.stack([torch.zeros_like(far), far])[None]
+
+    settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0, "size": [48, 32, 32]}
+    found = bundle.Bundle(Where(), settings, "x").probabilities(np.zeros((1, 20, 30, 34)))[1]
+    np.testing.assert_allclose(found, found[::-1, ::-1, ::-1], atol=1e-6)
 
 
 def test_metadata_name_the_training_command():

@@ -30,9 +30,30 @@ def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
     coarse = resample_to_output(soft, (size,) * 3, order=1)
     data = np.clip(array(coarse), 0, None)
     box = _head_box(data, size)
+    found = _share(data, box, bundle)
+    # Once more with the brain in the middle, as in training; a long neck or nose had moved it.
+    found = _share(data, _centred(found > 0.5, bundle.settings["size"]), bundle)
+    return array(resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1))
+
+
+def _share(data: np.ndarray, box: tuple[slice, ...], bundle: Bundle) -> np.ndarray:
     found = np.zeros(data.shape, np.float32)
     found[box] = bundle.probabilities(scaled(data[box])[None])[1]
-    return array(resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1))
+    return found
+
+
+def _centred(mask: np.ndarray, size: list[int]) -> tuple[slice, ...]:
+    """The box of ``size`` about the middle of the largest part of ``mask``, cut by the image."""
+    labels, count = ndimage.label(mask)
+    if not count:
+        return tuple(slice(0, n) for n in mask.shape)
+    largest = 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
+    places = ndimage.find_objects(labels)[largest - 1]
+    middle = [(s.start + s.stop) // 2 for s in places]
+    return tuple(
+        slice(max(0, m - n // 2), min(length, m + n // 2))
+        for m, n, length in zip(middle, size, mask.shape, strict=True)
+    )
 
 
 def scaled(head: np.ndarray) -> np.ndarray:

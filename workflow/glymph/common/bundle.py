@@ -49,7 +49,8 @@ class Bundle:
         """Class probabilities (classes, x, y, z) float32 of ``image`` (channels, x, y, z).
 
         2D networks see each slice along z; windows of ``window`` voxels are blended where they
-        overlap, or the whole image is seen at once where ``window`` is null. Runs in float32:
+        overlap, or the whole image, padded to the ``size`` of training, is seen at once where
+        ``window`` is null. Runs in float32:
         the same on every machine to rounding.
         """
         import torch
@@ -76,11 +77,21 @@ class Bundle:
                 for part in torch.split(batch, 8)
             ]  # fmt: skip
             return torch.softmax(torch.cat(logits), dim=1)
-        size = batch.shape[2:]
-        pad = [(0, -n % 16) for n in size]
+        pad = [_around(n, least) for n, least in zip(batch.shape[2:], self.settings["size"],
+                                                     strict=True)]  # fmt: skip
         flat = [edge for pair in reversed(pad) for edge in pair]
         logits = self.net(torch.nn.functional.pad(batch, flat, value=-1.0))
-        return torch.softmax(logits, dim=1)[(..., *map(slice, size))]
+        inner = [slice(low, low + n) for (low, _), n in zip(pad, batch.shape[2:], strict=True)]
+        return torch.softmax(logits, dim=1)[(..., *inner)]
+
+
+def _around(length: int, least: int) -> tuple[int, int]:
+    """Padding before and after that makes a side a multiple of 16 and as long as in training.
+
+    On both sides alike: a network that sees whole heads knows where their middle should be.
+    """
+    wanted = max(least, length + -length % 16)
+    return (wanted - length) // 2, wanted - length - (wanted - length) // 2
 
 
 def load_bundle(folder: str | Path, threads: int) -> Bundle:
@@ -108,5 +119,7 @@ def load_bundle(folder: str | Path, threads: int) -> Bundle:
     net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     net.eval()
     metadata = read_json(folder / "configs" / "metadata.json")
-    settings = {key: parser.get(key) for key in ("network_def", "window", "overlap", "voxel_mm")}
+    settings = {
+        key: parser.get(key) for key in ("network_def", "window", "overlap", "size", "voxel_mm")
+    }
     return Bundle(net, settings, f"{metadata['name']} {metadata['version']} ({stated[:12]})")

@@ -17,6 +17,7 @@ import torch
 
 import glymph
 from glymph.common.bundle import load_bundle
+from glymph.train.samples import HEAD_SHAPE, REGION_SHAPE
 
 ABOUT = {
     "epvs": {
@@ -25,6 +26,7 @@ ABOUT = {
         "outputs": {"0": "background", "1": "perivascular space"},
         "window": [96, 96],
         "overlap": 0.25,
+        "size": None,
         "voxel_mm": 1.0,
         "intensity": "[-1, 1] between the brain's 1st and 99th percentile, -1 outside the brain",
     },
@@ -35,6 +37,7 @@ ABOUT = {
                     "3": "midbrain"},
         "window": None,
         "overlap": 0.0,
+        "size": REGION_SHAPE,
         "voxel_mm": 2.0,
         "intensity": "[-1, 1] between the brain's 1st and 99th percentile, -1 outside the brain",
     },
@@ -44,6 +47,7 @@ ABOUT = {
         "outputs": {"0": "not brain", "1": "brain (share of the voxel)"},
         "window": None,
         "overlap": 0.0,
+        "size": HEAD_SHAPE,
         "voxel_mm": 3.0,
         "intensity": "[-1, 1] between 0 and the 99th percentile of the middle half of the head",
     },
@@ -61,6 +65,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
         "network_def": {"_target_": "glymph.common.vbnet.VBNet", **settings["network"]},
         "window": about["window"],
         "overlap": about["overlap"],
+        "size": about["size"],
         "voxel_mm": about["voxel_mm"],
     }
     metadata = {
