@@ -38,11 +38,15 @@ def test_template_grids_must_agree(tmp_path):
         load_template({name: str(tmp_path / f"{name}.nii.gz") for name in ("t1w", "gm", "wm")})
 
 
+def engine(name):
+    return {"brain": name, "brain_model": None, "bet_intensity": 0.5}
+
+
 def test_a_stripped_image_keeps_its_brain():
     mask, affine = ball()
     image = nib.Nifti1Image(np.where(mask, 500.0, 0).astype(np.float32), affine)
     assert brain.is_stripped(image)
-    found, made_by = brain.brain_mask(image, "bet", 0.5, None, "x.nii.gz")
+    found, made_by = brain.brain_mask(image, engine("bet"), None, "x.nii.gz", 1)
     assert made_by == "already stripped"
     np.testing.assert_array_equal(found, mask)
 
@@ -52,19 +56,19 @@ def test_provided_mask_wins_and_must_fit(tmp_path):
     image = nib.Nifti1Image(np.random.default_rng(0).random(mask.shape).astype(np.float32), affine)
     path = tmp_path / "mask.nii.gz"
     nib.save(nib.Nifti1Image(mask.astype(np.uint8), affine), path)
-    found, made_by = brain.brain_mask(image, "bet", 0.5, str(path), "x.nii.gz")
+    found, made_by = brain.brain_mask(image, engine("bet"), str(path), "x.nii.gz", 1)
     assert made_by == "provided"
     np.testing.assert_array_equal(found, mask)
     nib.save(nib.Nifti1Image(mask.astype(np.uint8), np.eye(4)), path)
     with pytest.raises(BadInput, match="grid"):
-        brain.brain_mask(image, "bet", 0.5, str(path), "x.nii.gz")
+        brain.brain_mask(image, engine("bet"), str(path), "x.nii.gz", 1)
 
 
 def test_provided_engine_without_mask():
     mask, affine = ball()
     image = nib.Nifti1Image(mask.astype(np.float32), affine)
     with pytest.raises(BadInput, match="no provided brain mask"):
-        brain.brain_mask(image, "provided", 0.5, None, "x.nii.gz")
+        brain.brain_mask(image, engine("provided"), None, "x.nii.gz", 1)
 
 
 def test_a_mask_that_is_no_brain_is_refused(tmp_path):
@@ -73,7 +77,7 @@ def test_a_mask_that_is_no_brain_is_refused(tmp_path):
     path = tmp_path / "mask.nii.gz"
     nib.save(nib.Nifti1Image(mask.astype(np.uint8), affine), path)
     with pytest.raises(BadInput, match="no brain"):
-        brain.brain_mask(image, "bet", 0.5, str(path), "x.nii.gz")
+        brain.brain_mask(image, engine("bet"), str(path), "x.nii.gz", 1)
 
 
 def test_volumes_add_up():

@@ -42,8 +42,9 @@ def bids(tmp_path):
     return add
 
 
-def scan(tmp_path, filters=None, several="error", mask=None):
-    return {s.unit.prefix: s for s in scan_bids(tmp_path / "bids", filters or {}, several, mask)}
+def scan(tmp_path, filters=None, several="error", mask=None, raters=None):
+    found = scan_bids(tmp_path / "bids", filters or {}, several, {"brain_mask": mask}, raters)
+    return {s.unit.prefix: s for s in found}
 
 
 def test_default_configuration_is_valid():
@@ -144,6 +145,15 @@ def test_provided_mask(bids, tmp_path):
     assert found["sub-01"].files["brain_mask"].endswith("sub-01_mask.nii.gz")
 
 
+def test_raters_are_found_by_their_folders(bids, tmp_path):
+    for rater in ("anna", "ben"):
+        bids(f"derivatives/{rater}/sub-01/anat/sub-01_label-EPVS_mask.nii.gz")
+    pattern = "derivatives/{rater}/{folder}/anat/{prefix}_label-EPVS_mask.nii.gz"
+    found = scan(tmp_path, raters=pattern)["sub-01"]
+    assert list(found.raters) == ["anna", "ben"]
+    assert found.raters["ben"].endswith("derivatives/ben/sub-01/anat/sub-01_label-EPVS_mask.nii.gz")
+
+
 def test_index_round_trip_and_no_needless_write(bids, tmp_path):
     scans = list(scan(tmp_path).values())
     path = tmp_path / "index.json"
@@ -156,13 +166,13 @@ def test_index_round_trip_and_no_needless_write(bids, tmp_path):
 
 def test_no_dataset(tmp_path):
     with pytest.raises(DatasetError, match="no folder"):
-        scan_bids(tmp_path / "nothing", {}, "error", None)
+        scan_bids(tmp_path / "nothing", {}, "error", {})
     (tmp_path / "bids").mkdir()
     with pytest.raises(DatasetError, match="dataset_description.json is missing"):
-        scan_bids(tmp_path / "bids", {}, "error", None)
+        scan_bids(tmp_path / "bids", {}, "error", {})
     (tmp_path / "bids" / "dataset_description.json").write_text("{}")
     with pytest.raises(DatasetError, match="no sub-"):
-        scan_bids(tmp_path / "bids", {}, "error", None)
+        scan_bids(tmp_path / "bids", {}, "error", {})
 
 
 def test_path_table(tmp_path):
