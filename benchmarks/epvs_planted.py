@@ -1,10 +1,10 @@
 """Known tubes planted in real images that the workflow has prepared, and what it finds unplanted.
 
-    python benchmarks/epvs_planted.py RESULTS sub-kirby113 [--tubes 60] [--pictures FOLDER]
+    python benchmarks/epvs_planted.py RESULTS sub-kirby113 [--tubes 60] [--bundle FOLDER]
 
 RESULTS is the output folder of a run. Tubes of `glymph.simulate` (not of training) are drawn into
 the T1w and T2w at 1 mm, inside the regions, once crisp and once blurred to the scanner's resolution
-at 80 % contrast. Pictures of people stay out of the repository.
+at 80 % contrast.
 """
 
 from __future__ import annotations

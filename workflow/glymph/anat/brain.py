@@ -7,6 +7,7 @@ import numpy as np
 from nibabel.processing import resample_to_output
 from scipy import ndimage
 
+from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.errors import BadInput
 from glymph.common.images import array, load
 from glymph.common.spaces import image_to_ants, voxel_sizes
@@ -82,7 +83,6 @@ def _provided_mask(image: nib.Nifti1Image, path: str) -> np.ndarray:
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:
-    from glymph.anat.vbnet import probability
     from glymph.common.bundle import folder_of, load_bundle
 
     return largest_filled(probability(image, load_bundle(folder_of("brain", model), threads)) > 0.5)
@@ -112,11 +112,3 @@ def _lowest_slice(data: np.ndarray) -> int:
     occupied = (data > level).mean(axis=(0, 1)) > 0.02
     top = int(np.flatnonzero(occupied).max()) if occupied.any() else data.shape[2] - 1
     return max(0, top - int(HEAD_HEIGHT_MM / 2))
-
-
-def largest_filled(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part of ``mask``, its holes filled."""
-    labels, count = ndimage.label(mask)
-    if count > 1:
-        mask = labels == 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
-    return ndimage.binary_fill_holes(mask)

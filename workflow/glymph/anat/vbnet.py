@@ -10,9 +10,8 @@ from scipy import ndimage
 from glymph.common.bundle import Bundle
 from glymph.common.images import array
 
-HEAD_MM = (186.0, 234.0, 186.0)
-"""Largest box (right-left, front-back, height) that the network sees, from the top of the head."""
-SIDES = 16
+HEAD_HEIGHT_MM = 186.0
+"""From the top of the head: what the network sees of it."""
 
 
 def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
@@ -44,11 +43,9 @@ def _share(data: np.ndarray, box: tuple[slice, ...], bundle: Bundle) -> np.ndarr
 
 def _centred(mask: np.ndarray, size: list[int]) -> tuple[slice, ...]:
     """The box of ``size`` about the middle of the largest part of ``mask``, cut by the image."""
-    labels, count = ndimage.label(mask)
-    if not count:
+    if not mask.any():
         return tuple(slice(0, n) for n in mask.shape)
-    largest = 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
-    places = ndimage.find_objects(labels)[largest - 1]
+    (places,) = ndimage.find_objects(largest_filled(mask).astype(np.uint8))
     middle = [(s.start + s.stop) // 2 for s in places]
     return tuple(
         slice(max(0, m - n // 2), min(length, m + n // 2))
@@ -72,7 +69,7 @@ def _head_box(data: np.ndarray, size: float) -> tuple[slice, slice, slice]:
     level = 0.1 * np.percentile(data[data > 0], 98)
     occupied = data > level
     top = int(np.flatnonzero(occupied.mean(axis=(0, 1)) > 0.02).max())
-    bottom = max(0, top + 3 - int(HEAD_MM[2] / size))
+    bottom = max(0, top + 3 - int(HEAD_HEIGHT_MM / size))
     occupied[:, :, :bottom] = False
     spans = [slice(0, 0)] * 3
     for axis in range(3):
@@ -81,3 +78,11 @@ def _head_box(data: np.ndarray, size: float) -> tuple[slice, slice, slice]:
         low, high = max(0, inside.min() - 2), min(data.shape[axis], inside.max() + 3)
         spans[axis] = slice(int(low), int(high))
     return tuple(spans)
+
+
+def largest_filled(mask: np.ndarray) -> np.ndarray:
+    """The largest connected part of ``mask``, its holes filled."""
+    labels, count = ndimage.label(mask)
+    if count > 1:
+        mask = labels == 1 + int(np.argmax(ndimage.sum(mask, labels, range(1, count + 1))))
+    return ndimage.binary_fill_holes(mask)

@@ -21,6 +21,17 @@ def array(image: nib.Nifti1Image, dtype=np.float32) -> np.ndarray:
     return np.asanyarray(image.dataobj).astype(dtype, copy=False)
 
 
+def load_mask(path: str | Path) -> nib.Nifti1Image:
+    """A binary mask as a 3D image of 0 and 1 (float32): what is above 0 belongs to it."""
+    image = load(path)
+    return nib.Nifti1Image((spatial(image) > 0).astype(np.float32), image.affine)
+
+
+def spatial(image: nib.Nifti1Image) -> np.ndarray:
+    """The values of a 3D image as float32 (x, y, z), without trailing axes of length 1."""
+    return array(image).reshape(image.shape[:3])
+
+
 def save(data: np.ndarray, affine: np.ndarray, path: str | Path, sidecar: dict | None = None):
     """Write ``data`` on the grid ``affine`` (sform and qform alike), and a JSON sidecar beside it.
 

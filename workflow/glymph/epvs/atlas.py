@@ -62,11 +62,20 @@ def limited(places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray) -
     tissue shares on the same grid.
     """
     shares = {"gm": gm, "wm": wm}
-    labels = np.zeros(places.shape, np.uint8)
-    for number, (name, region) in enumerate(definitions()["regions"].items(), 1):
+    numbers = np.zeros(places.shape, np.uint8)
+    for number, region in enumerate(definitions()["regions"].values(), 1):
         share = sum(shares[tissue] for tissue in region["tissue"])
-        inside = (places == number) & (share >= region["minimum"])
+        numbers[(places == number) & (share >= region["minimum"])] = number
+    return sided(numbers, x)
+
+
+def sided(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Region numbers (1, 2, 3 in the order of `names`) as labels (uint8) of the left (template
+    ``x`` < 0) and the right side."""
+    labels = np.zeros(numbers.shape, np.uint8)
+    for number, name in enumerate(names(), 1):
         left, right = label_values(name)
+        inside = numbers == number
         labels[inside] = np.where(x[inside] < 0, left, right)
     return labels
 

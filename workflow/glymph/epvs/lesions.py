@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from glymph.common.images import array, load
+from glymph.common.images import load, load_mask, spatial
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs.prepare import Grid, resample
 
@@ -22,16 +22,12 @@ def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, 
     """
     grid = Grid(labels.shape, affine)
     if "lesion_mask" in files:
-        mask = load(files["lesion_mask"])
-        mask = nib.Nifti1Image(
-            (array(mask).reshape(mask.shape[:3]) > 0).astype(np.float32), mask.affine
-        )
-        share, _ = resample(mask, grid, order=1)
+        share, _ = resample(load_mask(files["lesion_mask"]), grid, order=1)
         return share > 0.5, "provided mask"
     if "flair" not in files:
         return None, "none"
     flair = load(files["flair"])
-    flair = nib.Nifti1Image(array(flair).reshape(flair.shape[:3]), flair.affine)
+    flair = nib.Nifti1Image(spatial(flair), flair.affine)
     values, seen = resample(flair, grid, read_itk_affine(files["matrix"]))
     white, _ = resample(load(files["wm"]), grid, order=1)
     return bright_on_flair(values, (white > WHITE) & seen, seen, deviations), "FLAIR"

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array
+from glymph.common.images import array, spatial
 from glymph.common.spaces import apply_affine, to_ants, voxel_sizes
 from glymph.epvs.align import sample
 
@@ -132,7 +132,7 @@ def prepare(
     first = scaled(resample(t1w, grid)[0], brain, t1w.get_filename() or "T1w")
     if t2w is None:
         return Prepared(first, None, brain, grid.affine, None, "T1w")
-    t2w = nib.Nifti1Image(np.clip(array(t2w).reshape(t2w.shape[:3]), 0, None), t2w.affine)
+    t2w = nib.Nifti1Image(np.clip(spatial(t2w), 0, None), t2w.affine)
     values, seen = resample(t2w, grid, matrix)
     share = coverage(seen, brain, source)
     values = _without_bias(values, brain & seen)

@@ -53,7 +53,7 @@ def find(
         places = array(load(files["outlines"]))
         places = to_subject(places, template, t1w, affine, inverse_warp, "nearestNeighbor")
         gm, wm = (resample(load(files[name]), grid, order=1)[0] for name in ("gm", "wm"))
-        labels = from_atlas(np.round(places).astype(np.uint8), gm, wm, x)
+        labels = atlas.limited(np.round(places).astype(np.uint8), gm, wm, x)
     else:
         bundle = load_bundle(folder_of("regions", model), threads)
         labels, made_by = from_network(array(t1w), t1w.affine, bundle, x), bundle.title
@@ -80,22 +80,7 @@ def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndar
             for p in found
         ]
     )
-    return sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x)
-
-
-def from_atlas(places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Labels by the registered atlas: ``places`` (outline numbers) limited to its tissue."""
-    return atlas.limited(places, gm, wm, x)
-
-
-def sided(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Region numbers (1 CSO, 2 BG, 3 midbrain) as labels of the left (``x`` < 0) and right side."""
-    labels = np.zeros(numbers.shape, np.uint8)
-    for number, name in enumerate(atlas.names(), 1):
-        left, right = atlas.label_values(name)
-        inside = numbers == number
-        labels[inside] = np.where(x[inside] < 0, left, right)
-    return labels
+    return atlas.sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x)
 
 
 def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.images import array, load_mask
 from glymph.epvs.prepare import Grid, resample
 
 REACH_MM = 3
@@ -87,11 +87,7 @@ def segment(
                 "no provided mask of perivascular spaces", t1w.get_filename() or "T1w",
                 "add it where epvs.epvs_mask points",
             )  # fmt: skip
-        mask = load(provided)
-        mask = nib.Nifti1Image(
-            (array(mask).reshape(mask.shape[:3]) > 0).astype(np.float32), mask.affine
-        )
-        share, _ = resample(mask, Grid(t1w.shape, t1w.affine), order=1)
+        share, _ = resample(load_mask(provided), Grid(t1w.shape, t1w.affine), order=1)
         return share, "provided"
     if engine == "frangi":
         return by_frangi(array(t1w), t2w, labels, frangi_threshold), "frangi"

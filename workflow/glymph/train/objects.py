@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from glymph.train.anatomy import CENTRE, Head, Tissues, load_maps
+from glymph.train.anatomy import CENTRE, Head, Tissues, load_maps, smooth_noise
 
 STEP_MM = 0.25
 SUBVOXELS = 3
@@ -142,7 +142,7 @@ def draw_lesions(rng, tissues: Tissues, count: int) -> np.ndarray:
             middle = centre + rng.normal(0, 2.0, 3) / tissues.voxel_mm
             _add_ellipsoid(lesions, middle, np.clip(radii, 0.8, 9), rng.uniform(0.5, 1.5))
     if count:
-        lesions *= np.clip(1 + 0.35 * smooth(rng, shape), 0.3, 1.3)
+        lesions *= np.clip(1 + 0.35 * smooth_noise(rng, shape, 2.0), 0.3, 1.3)
     return np.clip(lesions, 0, 1) * np.clip(tissues.wm * 1.5, 0, 1)
 
 
@@ -157,12 +157,6 @@ def draw_lacunes(rng, tissues: Tissues, count: int) -> tuple[np.ndarray, np.ndar
         _add_ellipsoid(holes, centre, np.maximum(radii, 1.6 / tissues.voxel_mm), 0.4)
         _add_ellipsoid(rims, centre, radii + rng.uniform(0.3, 2.5) / tissues.voxel_mm, 1.0)
     return np.clip(holes, 0, 1), np.clip(rims, 0, 1)
-
-
-def smooth(rng, shape) -> np.ndarray:
-    from glymph.train.anatomy import smooth_noise
-
-    return smooth_noise(rng, shape, 2.0)
 
 
 def _draw_places(rng, weights: np.ndarray, count: int):

@@ -3,7 +3,7 @@
 import nibabel as nib
 import numpy as np
 
-from glymph.common.images import array, load, write_json
+from glymph.common.images import array, load, spatial, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.spaces import write_itk_affine
@@ -14,9 +14,7 @@ def main(snakemake):
     source, kind = snakemake.input.image, snakemake.wildcards.kind
     t1w, moving = load(snakemake.input.t1w), load(source)
     brain = nib.Nifti1Image(array(t1w) * (array(load(snakemake.input.mask)) > 0), t1w.affine)
-    moving = nib.Nifti1Image(
-        np.clip(array(moving).reshape(moving.shape[:3]), 0, None), moving.affine
-    )
+    moving = nib.Nifti1Image(np.clip(spatial(moving), 0, None), moving.affine)
     matrix, facts = align(moving, brain, source)
     write_itk_affine(snakemake.output.matrix, matrix)
     metrics = {f"{kind.lower()}_alignment_information": facts["information"]}
