@@ -34,7 +34,7 @@ rule anat_preproc:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
-        weights=model_hash("brain", config["anat"]["brain_model"]),
+        weights=model_hash("brain", config["anat"]["brain_model"], config["anat"]["brain"]),
         code=code("anat/preproc.py"),
     message:
         "N4 and brain extraction of {wildcards.prefix}"

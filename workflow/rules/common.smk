@@ -104,8 +104,10 @@ def code(script):
     return provenance.code_hash(ROOT / "workflow" / "scripts" / script)
 
 
-def model_hash(name, configured):
-    """Fingerprint of a network's weights, as its bundle states it."""
+def model_hash(name, configured, engine):
+    """Fingerprint of a network's weights, as its bundle states it; None where no network runs."""
+    if engine != "vbnet":
+        return None
     try:
         return bundle.weights_hash(bundle.folder_of(name, configured))
     except BadInput as error:

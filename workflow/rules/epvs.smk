@@ -120,7 +120,7 @@ rule epvs_regions:
         template=config["template"],
         engine=config["epvs"]["regions"],
         model=config["epvs"]["regions_model"],
-        weights=model_hash("regions", config["epvs"]["regions_model"]),
+        weights=model_hash("regions", config["epvs"]["regions_model"], config["epvs"]["regions"]),
         code=code("epvs/regions.py"),
     message:
         "Find the regions of {wildcards.prefix}"
@@ -153,7 +153,7 @@ rule epvs_segment:
         engine=config["epvs"]["engine"],
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
-        weights=model_hash("epvs", config["epvs"]["model"]),
+        weights=model_hash("epvs", config["epvs"]["model"], config["epvs"]["engine"]),
         code=code("epvs/segment.py"),
     message:
         "Segment the perivascular spaces of {wildcards.prefix}"

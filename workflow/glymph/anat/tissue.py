@@ -9,12 +9,14 @@ from scipy.ndimage import distance_transform_edt
 
 from glymph.anat.register import to_subject
 from glymph.common.errors import BadInput
-from glymph.common.images import array
+from glymph.common.images import array, bounding_box
 from glymph.common.registry import checked
 from glymph.common.spaces import to_ants, voxel_sizes
 from glymph.common.template import Template
 
 TISSUES = ("csf", "gm", "wm")
+MARGIN = 3
+"""Voxels about the brain that segmentation sees."""
 HULL_MARGIN_MM = 4.0
 """Beyond the template's brain, carried to the subject: what a brain mask keeps of muscle and skull
 base further out does not count as tissue."""
@@ -35,8 +37,9 @@ def segment(
     where the T1w is finer; the probabilities are brought back by linear interpolation.
     Source: Avants 2011 (10.1007/s12021-011-9109-y).
     """
-    brain = t1w.slicer[_bounding_box(mask)]  # two thirds of a head image are not brain
-    inside = nib.Nifti1Image(mask[_bounding_box(mask)].astype(np.float32), brain.affine)
+    box = bounding_box(mask, MARGIN)  # two thirds of a head image are not brain
+    brain = t1w.slicer[box]
+    inside = nib.Nifti1Image(mask[box].astype(np.float32), brain.affine)
     size = float(settings["resolution_mm"])
     if min(voxel_sizes(t1w.affine)) < size:
         brain = resample_to_output(brain, (size,) * 3, order=1)
@@ -71,13 +74,6 @@ def _atropos(brain, mask, priors, prior_weight: float) -> dict[str, np.ndarray]:
 def _wider(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """``mask`` and what lies within `HULL_MARGIN_MM` of it."""
     return distance_transform_edt(~mask, sampling=voxel_sizes(affine)) <= HULL_MARGIN_MM
-
-
-def _bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:
-    places = np.argwhere(mask)
-    low = np.maximum(places.min(axis=0) - margin, 0)
-    high = np.minimum(places.max(axis=0) + margin + 1, mask.shape)
-    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
 
 
 def _priors(maps: list[np.ndarray]) -> list[np.ndarray]:

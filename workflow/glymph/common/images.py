@@ -32,6 +32,14 @@ def spatial(image: nib.Nifti1Image) -> np.ndarray:
     return array(image).reshape(image.shape[:3])
 
 
+def bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, slice, slice]:
+    """Slices of the smallest box about ``mask`` (x, y, z; not empty) and ``margin`` voxels more."""
+    places = np.argwhere(mask)
+    low = np.maximum(places.min(axis=0) - margin, 0)
+    high = np.minimum(places.max(axis=0) + margin + 1, mask.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
 def save(data: np.ndarray, affine: np.ndarray, path: str | Path, sidecar: dict | None = None):
     """Write ``data`` on the grid ``affine`` (sform and qform alike), and a JSON sidecar beside it.
 

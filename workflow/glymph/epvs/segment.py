@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import nibabel as nib
 import numpy as np
-from scipy import ndimage
 
 from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load_mask
+from glymph.common.images import array, bounding_box, load_mask
 from glymph.epvs.prepare import Grid, resample
 
-REACH_MM = 3
-"""Around the regions: the networks and filters see this much more."""
+REACH = 3
+"""Voxels (of 1 mm) around the regions: the networks and filters see this much more."""
 NO_IMAGE = -1.0
 """Value of the T2w channel where there is no T2w."""
 SCALES_MM = (0.6, 1.0, 1.4)
-
-
-def box_about(labels: np.ndarray) -> tuple[slice, slice, slice]:
-    """Slices of the smallest box about the regions, with `REACH_MM` to spare."""
-    found = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
-    return tuple(
-        slice(max(0, s.start - REACH_MM), min(n, s.stop + REACH_MM))
-        for s, n in zip(found, labels.shape, strict=True)
-    )
 
 
 def by_network(
@@ -37,7 +27,7 @@ def by_network(
     """
     if t2w is None:
         t2w = np.full_like(t1w, NO_IMAGE)
-    box = box_about(labels)
+    box = bounding_box(labels > 0, REACH)
     found = np.zeros(t1w.shape, np.float32)
     found[box] = bundle.probabilities(np.stack([t1w[box], t2w[box]]))[1]
     return found
@@ -55,7 +45,7 @@ def by_frangi(
     """
     from skimage.filters import frangi
 
-    box = box_about(labels)
+    box = bounding_box(labels > 0, REACH)
     contrast = -t1w[box] if t2w is None else (t2w[box] - t1w[box]) / 2
     vesselness = frangi(
         contrast.astype(np.float64), sigmas=SCALES_MM, alpha=0.5, beta=0.5, gamma=0.2,

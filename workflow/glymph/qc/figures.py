@@ -16,7 +16,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to
 
-from glymph.common.images import array
+from glymph.common.images import array, bounding_box
 
 PLANES = ("sagittal", "coronal", "axial")
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
@@ -205,7 +205,7 @@ def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
     ground = array(t2w if t2w is not None else t1w)
     places, found = array(labels), array(objects) > 0
     levels = _levels(places, found, 2 * columns)
-    box = _box(places > 0, 12)
+    box = bounding_box(places > 0, 12)
     figure, axes = plt.subplots(
         4, columns, figsize=(1.9 * columns, 9.2), facecolor="k", layout="constrained"
     )
@@ -241,10 +241,3 @@ def _levels(places: np.ndarray, found: np.ndarray, count: int) -> list[int]:
         part = per_slice[low : max(high, low + 1)]
         levels.append(int(low + (np.argmax(part) if part.any() else len(part) // 2)))
     return levels
-
-
-def _box(mask: np.ndarray, margin: int):
-    places = np.argwhere(mask)
-    low = np.maximum(places.min(axis=0) - margin, 0)
-    high = np.minimum(places.max(axis=0) + margin + 1, mask.shape)
-    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))

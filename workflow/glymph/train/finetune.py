@@ -15,7 +15,6 @@ from glymph.epvs.segment import by_network
 from glymph.train import samples
 from glymph.train.fit import Task
 
-CROP = 96
 LEAST_SUBJECTS = 4
 SYNTHETIC = 0.3
 """Share of synthetic samples in a batch: a few real masks alone make a network forget."""
@@ -76,19 +75,12 @@ def crops(examples: list[Example], seed: int) -> Iterator[tuple[np.ndarray, np.n
     while True:
         number = int(rng.integers(len(examples)))
         places = marked[number] if len(marked[number]) and rng.random() < 2 / 3 else inside[number]
-        x, y, z = places[rng.integers(len(places))] + [*rng.integers(-30, 31, 2), 0]
+        place = places[rng.integers(len(places))] + [*rng.integers(-30, 31, 2), 0]
         example = examples[number]
-        image = np.stack([_crop(v, x, y, z, -1.0) for v in (example.t1w, example.t2w)])
+        image = np.stack([samples.crop(v, place, -1.0) for v in (example.t1w, example.t2w)])
         spread = rng.uniform(0.9, 1.1, (2, 1, 1)) * (image + 1) - 1 + rng.uniform(-0.08, 0.08)
         image = np.where(image > -1, np.clip(spread, -1, 1), -1).astype(np.float32)
-        yield samples.flipped(rng, image, _crop(example.mask, x, y, z, 0).astype(np.uint8))
-
-
-def _crop(volume: np.ndarray, x: int, y: int, z: int, empty: float) -> np.ndarray:
-    half = CROP // 2
-    plane = np.pad(volume[:, :, z], CROP, constant_values=empty)
-    x, y = (int(np.clip(v, 0, n - 1)) + CROP for v, n in zip((x, y), volume.shape, strict=False))
-    return plane[x - half : x + half, y - half : y + half]
+        yield samples.flipped(rng, image, samples.crop(example.mask, place, 0).astype(np.uint8))
 
 
 def judge(bundle: Bundle, examples: list[Example], name: str) -> list[dict]:

@@ -31,9 +31,9 @@ class Acquisition:
 
 
 RANGES = {
-    "noise": (0.005, 0.14),
-    "blur_mm": (0.2, 0.75),
-    "contrast": (0.55, 1.0),
+    "noise": (0.005, 0.16),
+    "blur_mm": (0.2, 0.9),
+    "contrast": (0.5, 1.0),
     "slice_mm": (1.0, 5.0),
     "shift_mm": (0.0, 1.0),
 }
@@ -42,8 +42,8 @@ RANGES = {
 
 def draw_acquisition(rng: np.random.Generator, t1w_only: float = 0.15) -> Acquisition:
     """Draw an acquisition inside `RANGES`; a share ``t1w_only`` has no T2w."""
-    low, high = np.log(RANGES["noise"])
-    noise = np.exp(rng.uniform(low, high, 2))
+    low, high = RANGES["noise"]
+    noise = low + (high - low) * rng.random(2) ** 2  # half the scans below a quarter of the range
     thick = rng.random() < 0.3
     return Acquisition(
         noise_t1w=float(noise[0]),

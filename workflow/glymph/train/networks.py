@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from itertools import islice
 
+import numpy as np
+
 from glymph.train import samples
+from glymph.train.backgrounds import background_slices, load_backgrounds
 from glymph.train.fit import Task
 
 STREAMS = {
@@ -17,7 +21,25 @@ HELD_OUT = 1_000_000
 
 
 def make_task(name: str, settings: dict) -> Task:
-    """The task of network ``name`` as ``settings`` (its part of config/train.yaml) say."""
+    """The task of network ``name`` as ``settings`` (its part of config/train.yaml) say.
+
+    Held-out samples are synthetic throughout, also where real backgrounds are trained on.
+    """
     held_out = STREAMS[name](HELD_OUT + settings["seed"])
     validation = list(islice(held_out, settings["validation"]))
-    return Task(settings["network"], STREAMS[name], validation, settings)
+    stream = STREAMS[name]
+    if settings.get("backgrounds"):
+        stream = mixed(load_backgrounds(settings["backgrounds"]), settings["backgrounds_share"])
+    return Task(settings["network"], stream, validation, settings)
+
+
+def mixed(backgrounds: list, share: float) -> Callable[[int], Iterator]:
+    """A stream of slices, a ``share`` of them from real brains."""
+
+    def stream(seed: int) -> Iterator:
+        rng = np.random.default_rng([seed, 10])
+        real, made = background_slices(backgrounds, seed), samples.epvs_slices(seed)
+        while True:
+            yield next(real) if rng.random() < share else next(made)
+
+    return stream

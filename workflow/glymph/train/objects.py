@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from glymph.train.anatomy import CENTRE, Head, Tissues, load_maps, smooth_noise
+from glymph.train.anatomy import CENTRE, Tissues, load_maps, smooth_noise
 
 STEP_MM = 0.25
 SUBVOXELS = 3
@@ -23,9 +23,10 @@ class Tube:
     depth: float
 
 
-def plant_tubes(rng, head: Head, tissues: Tissues, count: int):
+def plant_tubes(rng, linear: np.ndarray, tissues: Tissues, count: int):
     """Plant up to ``count`` tubes; returns (share of each voxel, contrast, number of tubes).
 
+    ``linear`` (3, 3) takes directions of the block's grid to MNI space.
     ``share`` is the part of each voxel inside a tube, ``contrast`` the same times the tube's
     contrast against CSF.
     """
@@ -41,7 +42,7 @@ def plant_tubes(rng, head: Head, tissues: Tissues, count: int):
         if planted == count:
             break
         place = np.unravel_index(np.searchsorted(cumulated, rng.random() * total), shape)
-        tube = _draw_tube(rng, head, tissues, np.array(place, float))
+        tube = _draw_tube(rng, linear, tissues, np.array(place, float))
         if not _in_tissue(tube, tissues):
             continue
         box, part = fill(tube.axis, tube.width / 2 / tissues.voxel_mm, shape)
@@ -64,14 +65,14 @@ def _seed_weights(tissues: Tissues) -> np.ndarray:
     return white + 3.0 * nuclei + 3.0 * stem
 
 
-def _draw_tube(rng, head: Head, tissues: Tissues, middle: np.ndarray) -> Tube:
+def _draw_tube(rng, linear: np.ndarray, tissues: Tissues, middle: np.ndarray) -> Tube:
     maps = load_maps()
     mni = tissues.mni[tuple(middle.astype(int))]
     place = int(maps.at("places", mni[None], order=0)[0])
     width = float(np.clip(1.5 * np.exp(0.38 * rng.standard_normal()), 0.5, 3.0))
     typical = 5.0 if place == 3 else 7.0
     length = float(np.clip(typical * np.exp(0.5 * rng.standard_normal()), max(2.0, width), 25.0))
-    direction = _course(rng, maps, mni, place) @ np.linalg.inv(head.linear).T
+    direction = _course(rng, maps, mni, place) @ np.linalg.inv(linear).T
     direction = direction / np.linalg.norm(direction) + 0.25 * rng.standard_normal(3)
     direction /= np.linalg.norm(direction)
     across = np.cross(direction, rng.standard_normal(3))
