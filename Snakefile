@@ -20,6 +20,8 @@ include: "workflow/rules/dwi.smk"
 include: "workflow/rules/alps.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/qc.smk"
+include: "workflow/rules/stats.smk"
+include: "workflow/rules/report.smk"
 include: "workflow/rules/train.smk"
 
 

@@ -99,6 +99,56 @@ def source_file(*kinds):
     return files
 
 
+def has_groups():
+    """Whether there is anything to compare: a table made elsewhere, or participants with groups."""
+    if config["metrics_table"]:
+        return True
+    people = COHORT.participants.rows.values() if COHORT.participants else []
+    return any(person.get("group") for person in people)
+
+
+def stats_settings(*keys):
+    """Keys of `stats` (all of them without ``keys``); {axes} stands for the ALPS version in use."""
+    axes = config["alps"]["axes"]
+
+    def filled(value):
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        return value.replace("{axes}", axes) if isinstance(value, str) else value
+
+    return {key: filled(config["stats"][key]) for key in keys or config["stats"]}
+
+
+def stats_tables(wildcards):
+    """Every table of stage stats, so that the report is made anew when one changes."""
+    return [
+        path
+        for name in ("cohort", "demographics", "comparison", "correlations", "discrimination",
+                     "longitudinal")
+        for path in getattr(rules, f"stats_{name}").output
+    ]  # fmt: skip
+
+
+def agreement_tables():
+    """The tables of agreement with raters, where there are any."""
+    return [f"{OUT}/group/{name}.tsv" for name in ("agreement", "agreement_summary")
+            if rated_units()]  # fmt: skip
+
+
+def imaging_settings():
+    """What made the metrics, for the methods text; None for a table made elsewhere."""
+    if config["metrics_table"]:
+        return None
+    return {key: config[key] for key in ("anat", "epvs", "dwi", "alps")}
+
+
+def subject_pages():
+    """(subject, link from the report) of every subject's page."""
+    return [(scan.unit.prefix, f"../{scan.unit.path('', 'qc.html')}") for scan in COHORT.scans]
+
+
 def code(script):
     """Fingerprint of the science that a script of `workflow/scripts` imports."""
     return provenance.code_hash(ROOT / "workflow" / "scripts" / script)
@@ -128,9 +178,12 @@ def targets(level):
         weights = "{output_dir}/{network}/models/model.pt"
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if level == "group":
-        names = ["metrics.tsv", "metrics.json", "exclusions.tsv"]
+        names = [] if config["metrics_table"] else ["metrics.tsv", "metrics.json", "exclusions.tsv"]
         names += ["agreement.tsv", "agreement_summary.tsv"] if rated_units() else []
-        return [f"{OUT}/group/{name}" for name in names]
+        pages = [f"{OUT}/report/report.html"] if has_groups() else []
+        return [f"{OUT}/group/{name}" for name in names] + pages
+    if config["metrics_table"]:
+        return []
     units = [scan.unit for scan in COHORT.scans]
     return (
         of_units(units, "", "metrics.json")

@@ -25,11 +25,12 @@ THREAD_VARIABLES = (
 )
 
 
-def run(main: Callable, snakemake, *, pass_stops: bool = True) -> None:
+def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool = True) -> None:
     """Run ``main(snakemake)`` as one job of the workflow.
 
     With ``pass_stops`` an input that is a `Stop` ends the job at once and is handed on; the
-    collecting rules turn this off and look at their inputs themselves.
+    collecting rules turn this off and look at their inputs themselves. Without ``leave_stops``
+    a `BadInput` fails the job: rules of the whole cohort have no other subject to go on with.
     """
     _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)
@@ -40,6 +41,8 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True) -> None:
     except BadInput as problem:
         stop = raised_in(problem.stop, snakemake.rule)
         print(f"STOPPED in {stop.stage}: {stop}", flush=True)
+        if not leave_stops:
+            sys.exit(1)
         for path in snakemake.output:
             write_stop(path, stop)
     except Exception:

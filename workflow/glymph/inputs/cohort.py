@@ -68,6 +68,8 @@ class Cohort:
 
 def participants_file(config: dict) -> Path | None:
     """The participants table in use: the configured one, that of the dataset, or None."""
+    if config["metrics_table"]:
+        return None
     if config["participants"]["table"]:
         return Path(config["participants"]["table"])
     default = Path(config["bids_dir"]) / "participants.tsv"
@@ -103,6 +105,8 @@ def reread(config: dict, index: str) -> Cohort:
 
 
 def _index(config: dict) -> list[Scan]:
+    if config["metrics_table"]:
+        return []
     if config["path_table"]:
         return read_path_table(config["path_table"])
     inputs, epvs = config["inputs"], config["epvs"]

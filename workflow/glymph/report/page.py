@@ -1,0 +1,80 @@
+"""The report as one self-contained HTML page."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from glymph.report import text
+from glymph.report.results import Results
+from glymph.report.tables import all_tables
+
+TEMPLATES = Path(__file__).parent
+SECTIONS = {
+    "Who was analysed": (["demographics"], ["cohort"]),
+    "Enlarged perivascular spaces": (["epvs"], ["groups_epvs"]),
+    "ALPS": (["alps"], ["groups_alps"]),
+    "Other metrics": (["other"], ["groups_other"]),
+    "Cognition": (
+        ["correlations_alps", "correlations_epvs", "correlations_other"],
+        ["scores_alps", "scores_epvs", "correlations"],
+    ),
+    "Telling the groups apart": (["discrimination"], ["roc", "calibration"]),
+    "Agreement with raters": (["agreement"], ["agreement"]),
+    "Several sessions": (["longitudinal"], []),
+    "Assumptions and sensitivity": (["assumptions"], ["sensitivity"]),
+    "Who was left out": (["left_out"], []),
+}
+"""Tables and figures of every section; what does not exist is passed over."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page: its ``source`` is a data URI."""
+
+    name: str
+    caption: str
+    source: str
+
+
+def picture(path: Path) -> Picture:
+    """A PNG file with its caption."""
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return Picture(path.stem, text.CAPTIONS[path.stem], f"data:image/png;base64,{data}")
+
+
+def render(
+    results: Results,
+    pictures: dict[str, Picture],
+    imaging: dict | None,
+    provenance: dict,
+    pages: list[tuple[str, str]],
+) -> str:
+    """The page. ``imaging``: configuration of the images' processing or None; ``provenance`` holds
+    "sources", "software" and "parameters"; ``pages``: (subject, relative link) of subject pages.
+
+    All text from tables is escaped; nothing is loaded from elsewhere.
+    """
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    tables = all_tables(results)
+    sections = []
+    for title, (names, figures) in SECTIONS.items():
+        shown = [tables[n] for n in names if n in tables and tables[n].rows]
+        drawn = [pictures[n] for n in figures if n in pictures]
+        if shown or drawn:
+            anchor = re.sub(r"\W+", "-", title.lower())
+            sections.append({"title": title, "id": anchor, "tables": shown, "figures": drawn})
+    return environment.get_template("report.html.j2").render(
+        groups=" / ".join(results.groups),
+        main=text.main_result(results),
+        who=text.who(results),
+        sections=sections,
+        methods=text.methods(results, imaging, provenance["software"]),
+        citations=text.citations(imaging),
+        provenance=provenance,
+        pages=pages,
+    )

@@ -1,0 +1,126 @@
+"""What the report is made from: the tables of the group folder, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from glymph.common.images import read_json
+from glymph.common.registry import metrics
+
+STATS = (
+    "analysed", "left_out", "demographics", "demographics_tests", "comparison", "pairs", "groups",
+    "correlations", "alps_epvs", "discrimination", "roc", "calibration", "auc_differences",
+    "sensitivity", "longitudinal",
+)  # fmt: skip
+PALETTE = ("#0072b2", "#e69f00", "#cc3311", "#009e73", "#9467bd", "#56b4e9", "#7f7f7f")
+"""Told apart by the colour-blind (after Okabe and Ito) and, by lightness, in grey."""
+MARKERS = "osD^vPX"
+SETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+"""Of feature sets and analyses."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """``tables`` by name (`STATS`, and where raters exist "agreement" and "agreement_summary"),
+    ``plan`` and ``notes`` of who is analysed, ``settings`` of the statistics."""
+
+    tables: dict[str, pd.DataFrame]
+    plan: dict
+    notes: list[str]
+    settings: dict
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.tables[name]
+
+    @property
+    def groups(self) -> list[str]:
+        return self.plan["groups"]
+
+    @property
+    def colours(self) -> dict[str, str]:
+        chosen = self.settings["colours"]
+        return {g: chosen.get(g, PALETTE[k % len(PALETTE)]) for k, g in enumerate(self.groups)}
+
+    @property
+    def markers(self) -> dict[str, str]:
+        return {g: MARKERS[k % len(MARKERS)] for k, g in enumerate(self.groups)}
+
+    def metrics(self, prefix: str) -> list[str]:
+        """The analysed metrics whose names begin with ``prefix``."""
+        return [m for m in self.plan["metrics"] if m.startswith(prefix)]
+
+    @property
+    def other_metrics(self) -> list[str]:
+        """Analysed metrics that are neither ALPS nor perivascular spaces."""
+        return [m for m in self.plan["metrics"] if not m.startswith(("alps_", "epvs_"))]
+
+
+def load_results(folder: str | Path, settings: dict, agreement: list[str]) -> Results:
+    """The tables of ``folder`` (group/stats), and those of ``agreement`` (paths)."""
+    folder = Path(folder)
+    paths = {name: folder / f"{name}.tsv" for name in STATS}
+    paths |= {Path(path).stem: Path(path) for path in agreement}
+    decided = read_json(folder / "decisions.json")
+    tables = {name: _read(path) for name, path in paths.items()}
+    return Results(tables, decided["plan"], decided["notes"], settings)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    names = {"group": str, "group1": str, "group2": str, "level": str, "session_id": str}
+    return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=names)
+
+
+SHORT = {
+    "mmse": "MMSE", "moca": "MoCA", "age": "Age, years", "education": "Education, years",
+    "sex": "Sex", "site": "Site", "brain_volume_mm3": "Brain volume, mm³",
+}  # fmt: skip
+
+
+def label(name: str) -> str:
+    """A column in words, with its unit: the registry's, the study's scores, or the name itself."""
+    if name in SHORT:
+        return SHORT[name]
+    metric = metrics().get(name)
+    if metric is None:
+        return name.replace("_", " ")
+    unit = metric.unit.replace("mm3", "mm³").replace("mm2", "mm²")
+    return metric.label if unit in ("1", "count") else f"{metric.label}, {unit}"
+
+
+def short_label(name: str) -> str:
+    """A column in few words, for axes."""
+    if name in SHORT:
+        return SHORT[name].split(",")[0]
+    parts = name.split("_")
+    if parts[0] == "alps" and len(parts) == 3:
+        return f"ALPS {parts[2]}"
+    if parts[0] == "epvs" and len(parts) > 2:
+        place = {"total": "EPVS", "bg": "BG-EPVS", "cso": "CSO-EPVS", "midbrain": "midbrain EPVS"}
+        what = {"volume": "volume, mm³", "count": "number", "length": "length, mm",
+                "width": "width, mm"}  # fmt: skip
+        if parts[2] == "fraction":
+            return f"{place.get(parts[1], parts[1])} / {parts[3]} volume"
+        return f"{place.get(parts[1], parts[1])} {what.get(parts[2], parts[2])}"
+    return label(name)
+
+
+def p_text(p: float | None) -> str:
+    """P to three digits after the point; "< 0.001" below, "n/a" where there is none. The space does not break."""
+    if p is None or p != p:
+        return "n/a"
+    return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for readers: ``digits`` significant ones, no exponent where it can be avoided."""
+    if value is None or value != value:
+        return "n/a"
+    if value == 0:
+        return "0"
+    if abs(value) >= 10**digits:
+        return f"{value:,.0f}"
+    text = f"{value:.{digits}g}"
+    return f"{value:.2e}" if "e" in text else text

@@ -1,0 +1,228 @@
+"""Tables 1 to 4 and what stands beside them, as readers want them: rows of text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from glymph.report.results import Results, label, number, p_text
+
+
+@dataclass(frozen=True)
+class Table:
+    """``head`` and ``rows`` of text; the first column names the row. ``note`` stands below."""
+
+    name: str
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    note: str = ""
+
+
+def _value(row) -> str:
+    if row is None or not row["n"]:
+        return "n/a"
+    if pd.isna(row.get("sd")):
+        return number(row["mean"])
+    return f"{number(row['mean'])} ± {number(row['sd'])}"
+
+
+def _median(row) -> str:
+    if row is None or not row["n"]:
+        return "n/a"
+    return f"{number(row['median'])} ({number(row['q1'])}, {number(row['q3'])})"
+
+
+def _statistic(row) -> str:
+    """The test with its statistic and degrees of freedom, or why there is none."""
+    if row["test"] == "none":
+        return f"not tested: {row['reason']}"
+    if pd.isna(row.get("statistic")):
+        return str(row["test"])
+    letter = {"Kruskal-Wallis": "H", "chi-square": "χ²"}.get(row["test"], "F")
+    df = f"{row['df1']:.0f}"
+    if pd.notna(row.get("df2")):
+        df += f", {row['df2']:.0f}"
+    return f"{row['test']}, {letter}({df}) = {row['statistic']:.2f}"
+
+
+def demographics(results: Results) -> Table:
+    """Table 1."""
+    described, tests = results["demographics"], results["demographics_tests"].set_index("variable")
+    sizes = results["analysed"]["group"].value_counts()
+    head = ["", *(f"{g} (n = {sizes.get(g, 0)})" for g in results.groups), "test", "P"]
+    rows = []
+    for name in dict.fromkeys(described["variable"]):
+        part, test = described[described["variable"] == name], tests.loc[name]
+        missing = part.drop_duplicates("group")["missing"].sum()
+        note = f" ({missing:.0f} missing)" if missing else ""
+        end = [_statistic(test), p_text(test["p"])]
+        if part["level"].notna().any():
+            levels = list(dict.fromkeys(part["level"]))
+            cells = [":".join(_count(part, g, v) for v in levels) for g in results.groups]
+            rows.append([f"{label(name)}, {' : '.join(levels)}{note}", *cells, *end])
+            continue
+        cells = [_row_of(part, g) for g in results.groups]
+        rows.append([f"{label(name)}{note}", *map(_value, cells), *end])
+        rows.append(["   median (quartiles)", *map(_median, cells), "", ""])
+    return Table("demographics", "Table 1. Subjects", head, rows,
+                 "Mean ± standard deviation, and median (first, third quartile).")  # fmt: skip
+
+
+def _count(part: pd.DataFrame, group: str, level: str) -> str:
+    found = part[(part["group"] == group) & (part["level"] == level)]["n"]
+    return f"{found.iloc[0]:.0f}" if len(found) else "0"
+
+
+def _row_of(part: pd.DataFrame, group: str):
+    found = part[part["group"] == group]
+    return found.iloc[0] if len(found) else None
+
+
+def agreement(results: Results) -> Table | None:
+    """Table 2, where there are raters."""
+    if "agreement_summary" not in results.tables or not len(results["agreement_summary"]):
+        return None
+    table = results["agreement_summary"]
+    rows = [[_text(v) for v in row] for row in table.itertuples(index=False)]
+    return Table("agreement", "Table 2. Agreement with raters",
+                 [c.replace("_", " ") for c in table.columns], rows,
+                 "Median and quartiles over subjects, per group and comparison.")  # fmt: skip
+
+
+def _text(value) -> str:
+    if isinstance(value, float):
+        return number(value)
+    return "n/a" if value is None or value != value else str(value)
+
+
+def comparison(results: Results, metrics: list[str], name: str, title: str) -> Table | None:
+    """Tables 3 and 4: every metric by group, the test, and the pairwise P."""
+    tests = results["comparison"].set_index("metric")
+    metrics = [m for m in metrics if m in tests.index]
+    if not metrics:
+        return None
+    groups, pairs = results["groups"], results["pairs"]
+    names = [(a, b) for k, a in enumerate(results.groups) for b in results.groups[k + 1 :]]
+    head = ["", *results.groups, "test", "P", "P (FDR)", "effect size (95 % CI)"]
+    head += [f"{a} vs {b}" for a, b in names]
+    rows = []
+    for metric in metrics:
+        test, part = tests.loc[metric], groups[groups["metric"] == metric]
+        mine = pairs[pairs["metric"] == metric]
+        shown = _value if test["test"] == "ANCOVA" else _median
+        cells = [shown(_row_of(part, g)) for g in results.groups]
+        effect = ""
+        if pd.notna(test["effect"]):
+            mark = {"partial eta2": "η²p", "epsilon2": "ε²"}[test["effect_name"]]
+            low, high = number(test["effect_low"], 2), number(test["effect_high"], 2)
+            effect = f"{mark} {number(test['effect'], 2)} ({low}, {high})"
+        found = [_pair(mine, a, b) for a, b in names]
+        rows.append([label(metric), *cells, _statistic(test), p_text(test["p"]),
+                     p_text(test["p_fdr"]), effect, *found])  # fmt: skip
+    return Table(name, title, head, rows,
+                 "Mean ± standard deviation where ANCOVA was used, else median (quartiles). "
+                 "Pairwise P: contrasts of adjusted means, or Dunn's test; both times the number "
+                 "of pairs (Bonferroni). FDR: over all metrics that were compared.")  # fmt: skip
+
+
+def _pair(mine: pd.DataFrame, a: str, b: str) -> str:
+    found = mine[(mine["group1"] == a) & (mine["group2"] == b)]
+    return p_text(found.iloc[0]["p_bonferroni"]) if len(found) else "n/a"
+
+
+def assumptions(results: Results) -> Table:
+    """What the choice of each test rests on."""
+    rows = [
+        [label(r["metric"]), str(r["test"]), str(r["reason"]), p_text(r["shapiro_residuals_p"]),
+         p_text(r["levene_p"]), p_text(r["slopes_p"]), p_text(r["ancova_p"]),
+         p_text(r["kruskal_p"]), p_text(r["anova_p"]), _text(r["note"]).replace("n/a", "")]
+        for _, r in results["comparison"].iterrows()
+    ]  # fmt: skip
+    head = ["", "test", "reason", "Shapiro-Wilk of residuals", "Levene", "homogeneity of slopes",
+            "ANCOVA P", "Kruskal-Wallis P", "one-way ANOVA P", "note"]  # fmt: skip
+    return Table("assumptions", "Assumptions and the choice of tests", head, rows,
+                 "A small P of Levene or of the slopes says that ANCOVA's picture is too simple: "
+                 "read the Kruskal-Wallis P beside it.")  # fmt: skip
+
+
+def correlations(results: Results, metrics: list[str], name: str, title: str) -> Table | None:
+    """Partial correlations with the scores, whole cohort and within groups."""
+    table = results["correlations"]
+    table = table[table["x"].isin(metrics)]
+    if not len(table):
+        return None
+    head = ["", "score", "group", "n", "r (95 % CI)", "R²", "P", "P (FDR)"]
+    rows = []
+    for _, r in table.iterrows():
+        if pd.isna(r["r"]):
+            shown = [f"not computed: {r['reason']}", "", "", ""]
+        else:
+            interval = f"{r['r']:.2f} ({number(r['r_low'], 2)}, {number(r['r_high'], 2)})"
+            shown = [interval, f"{r['r2']:.3f}", p_text(r["p"]), p_text(r["p_fdr"])]
+        n = "n/a" if pd.isna(r["n"]) else f"{r['n']:.0f}"
+        rows.append([label(r["x"]), label(r["y"]), r["group"], n, *shown])
+    return Table(name, title, head, rows)
+
+
+def discrimination(results: Results) -> Table:
+    rows = []
+    for _, r in results["discrimination"].iterrows():
+        if pd.isna(r["auc"]):
+            rows.append([r["contrast"], r["features"], _text(r["n"]), r["reason"], "", "", "", ""])
+            continue
+        auc = f"{r['auc']:.2f} ({r['auc_low']:.2f}, {r['auc_high']:.2f})"
+        rows.append([r["contrast"], r["features"], f"{r['n']:.0f}", auc, p_text(r["p_permutation"]),
+                     number(r["sensitivity"], 2), number(r["specificity"], 2),
+                     number(r["calibration_slope"], 2)])  # fmt: skip
+    head = ["groups", "features", "n", "AUC (95 % CI)", "P (permutation)", "sensitivity",
+            "specificity", "calibration slope"]  # fmt: skip
+    note = (
+        "Every number is of subjects that the model had not seen. Sensitivity and specificity for "
+        "the second group, at its share among the training subjects."
+    )
+    return Table("discrimination", "Discrimination of groups", head, rows, note)
+
+
+def left_out(results: Results) -> Table:
+    rows = [[_text(v) for v in row] for row in results["left_out"].itertuples(index=False)]
+    return Table("left_out", "Not analysed", ["subject", "session", "reason"], rows)
+
+
+def longitudinal(results: Results) -> Table | None:
+    """Mixed models, where any subject has several sessions."""
+    table = results["longitudinal"]
+    if not table["estimate"].notna().any():
+        return None
+    rows = []
+    for _, r in table.iterrows():
+        interval = "" if pd.isna(r["low"]) else f"{number(r['low'])}, {number(r['high'])}"
+        estimate = "" if pd.isna(r["estimate"]) else number(r["estimate"])
+        rows.append([label(r["metric"]), r["term"] if r["term"] != "none" else str(r["reason"]),
+                     estimate, interval, p_text(r["p"]), _text(r["n_subjects"]),
+                     _text(r["n_sessions"])])  # fmt: skip
+    head = ["", "term", "estimate", "95 % CI", "P", "subjects", "sessions"]
+    return Table("longitudinal", "Change over sessions (mixed models)", head, rows)
+
+
+def all_tables(results: Results) -> dict[str, Table]:
+    """Every table that the data allow, by name, in the order of the report."""
+    found = [
+        demographics(results),
+        agreement(results),
+        comparison(results, results.metrics("epvs_"), "epvs",
+                   "Table 3. Enlarged perivascular spaces by group"),
+        comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),
+        comparison(results, results.other_metrics, "other", "Other metrics by group"),
+        assumptions(results),
+        correlations(results, results.metrics("epvs_"), "correlations_epvs",
+                     "Perivascular spaces and cognition"),
+        correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
+        correlations(results, results.other_metrics, "correlations_other",
+                     "Other metrics and cognition"),
+        discrimination(results),
+        longitudinal(results),
+        left_out(results),
+    ]  # fmt: skip
+    return {table.name: table for table in found if table is not None}

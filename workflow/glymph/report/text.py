@@ -1,0 +1,212 @@
+"""Sentences made from the numbers: the main result, the methods, the captions."""
+
+from __future__ import annotations
+
+from glymph.report.results import Results, label, number, p_text
+
+CITATIONS = {
+    "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
+    "VB-Net": "Zhu M, et al. Front Aging Neurosci 2022;14:915009. doi:10.3389/fnagi.2022.915009",
+    "ANTs": "Avants BB, et al. Neuroimage 2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
+    "N4": "Tustison NJ, et al. IEEE Trans Med Imaging 2010;29:1310-1320. "
+    "doi:10.1109/TMI.2010.2046908",
+    "DIPY": "Garyfallidis E, et al. Front Neuroinform 2014;8:8. doi:10.3389/fninf.2014.00008",
+    "MONAI": "Cardoso MJ, et al. arXiv 2022. doi:10.48550/arXiv.2211.02701",
+    "Snakemake": "Moelder F, et al. F1000Research 2021;10:33. doi:10.12688/f1000research.29032.2",
+    "statsmodels": "Seabold S, Perktold J. Proc 9th Python in Science Conf 2010. "
+    "doi:10.25080/Majora-92bf1922-011",
+    "scikit-learn": "Pedregosa F, et al. J Mach Learn Res 2011;12:2825-2830",
+    "FDR": "Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300. "
+    "doi:10.1111/j.2517-6161.1995.tb02031.x",
+    "resampled t": "Nadeau C, Bengio Y. Mach Learn 2003;52:239-281. doi:10.1023/A:1024068626366",
+}
+CAPTIONS = {
+    "cohort": "The cohort on one page. One line per subject, ordered by group and last score; "
+    "colour: robust z (median and median absolute deviation) over the cohort; grey: missing.",
+    "groups_alps": "ALPS by group: points are subjects, boxes quartiles, shades densities. "
+    "Brackets: pairs with a Bonferroni-corrected P below alpha. Numbers below the names: subjects "
+    "with a value. Values are as measured, not adjusted; the tests are those of Table 4.",
+    "groups_epvs": "Enlarged perivascular spaces by group, drawn as ALPS; the tests are those of "
+    "Table 3.",
+    "groups_other": "Other metrics by group, drawn as ALPS.",
+    "scores_epvs": "Perivascular spaces and cognition (Figure 4 of the study). R² and P: partial "
+    "correlation given the covariates, all groups together. Line: least squares.",
+    "scores_alps": "ALPS and cognition (Figure 5 of the study), drawn as before.",
+    "correlations": "Spearman correlation between all metrics and scores, all groups together, "
+    "without covariates.",
+    "roc": "Cross-validated ROC of every pair of groups: mean over the test folds; the shade is "
+    "the pointwise 95 % band of the set with the highest AUC. Numbers: AUC with its interval.",
+    "calibration": "Predicted against observed share of the second group, in five bins; the "
+    "diagonal is perfect.",
+    "agreement": "Agreement of the segmentation with raters, subject by subject (Figure 3 of the "
+    "study); lines are medians.",
+    "sensitivity": "Effect sizes of the comparison of groups when one choice is changed at a time.",
+}  # fmt: skip
+
+
+def main_result(results: Results) -> list[str]:
+    """Two sentences: what differs between the groups, and what goes with cognition or tells the
+    groups apart. Made from the tables; where nothing was found they say so."""
+    return [_difference(results), _association(results)]
+
+
+def _difference(results: Results) -> str:
+    table, alpha = results["comparison"], results.settings["alpha"]
+    tested = table[table["p"].notna()]
+    if not len(tested):
+        return "No metric could be compared between groups; the tables say why."
+    found = tested[tested["p_fdr"] < alpha]
+    groups = _listed(results.groups)
+    if not len(found):
+        return (
+            f"None of the {len(tested)} metrics differed between {groups} after correction for the "
+            f"false-discovery rate (smallest corrected P = {p_text(tested['p_fdr'].min())})."
+        )
+    best = found.sort_values(["p", "effect"], ascending=[True, False]).iloc[0]
+    part = results["groups"]
+    part = part[part["metric"] == best["metric"]].set_index("group")
+    which = "mean" if best["test"] == "ANCOVA" else "median"
+    values = _listed([f"{number(part.loc[g, which])} in {g}" for g in results.groups
+                      if g in part.index])  # fmt: skip
+    p = p_text(best["p_fdr"])
+    p = f"P {p}" if p.startswith("<") else f"P = {p}"
+    return (
+        f"{len(found)} of {len(tested)} metrics differed between {groups} after correction for the "
+        f"false-discovery rate, most clearly {_lower(label(best['metric']))}: {which} {values} "
+        f"({best['test']}, corrected {p}, {best['effect_name'].replace('2', '²')} "
+        f"{number(best['effect'], 2)}, 95 % CI {number(best['effect_low'], 2)} to "
+        f"{number(best['effect_high'], 2)})."
+    )
+
+
+def _association(results: Results) -> str:
+    table = results["correlations"]
+    table = table[(table["group"] == "all") & table["r"].notna()]
+    found = table[table["p_fdr"] < results.settings["alpha"]]
+    sentence = "No correlation of a metric with a score could be computed"
+    if len(table):
+        sentence = "No metric was related to a cognitive score beyond the covariates"
+    if len(found):
+        best = found.loc[found["r2"].idxmax()]
+        sign = "higher" if best["r"] > 0 else "lower"
+        sentence = (
+            f"{_upper(label(best['x']))} went with {sign} {label(best['y'])} beyond the covariates "
+            f"(partial r = {best['r']:.2f}, 95 % CI {best['r_low']:.2f} to {best['r_high']:.2f}, "
+            f"n = {best['n']:.0f})"
+        )
+    auc = results["discrimination"]
+    auc = auc[auc["auc"].notna() & (auc["features"] != "demographics")]
+    auc = auc[[c.count(" vs ") == 1 for c in auc["contrast"]]]
+    if not len(auc):
+        return sentence + "."
+    best = auc.loc[auc["auc"].idxmax()]
+    return sentence + (
+        f"; the pair of groups that imaging told apart best was {best['contrast']} "
+        f"({best['features']}, cross-validated AUC {best['auc']:.2f}, 95 % CI "
+        f"{best['auc_low']:.2f} to {best['auc_high']:.2f})."
+    )
+
+
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _lower(text: str) -> str:
+    return text if text[:2].isupper() else text[0].lower() + text[1:]
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def who(results: Results) -> list[str]:
+    """Who is in and who is out, in sentences."""
+    sizes = results["analysed"]["group"].value_counts()
+    counts = _listed([f"{sizes.get(g, 0)} {g}" for g in results.groups]) if results.groups else "0"
+    lines = [f"{len(results['analysed'])} subjects were analysed: {counts}."]
+    out = results["left_out"]
+    if len(out):
+        reasons = out["reason"].value_counts()
+        why = _listed([f"{n} because of: {reason}" for reason, n in reasons.items()])
+        lines.append(f"{len(out)} subject-sessions were not: {why}.")
+    return lines + [f"{note}." for note in results.notes]
+
+
+def methods(results: Results, imaging: dict | None, software: dict[str, str]) -> list[str]:
+    """Paragraphs to paste into a paper. ``imaging``: the configuration that made the metrics, None
+    for a table that was made elsewhere."""
+    settings, plan = results.settings, results.plan
+    covariates = _listed([_lower(label(c)) for c in plan["covariates"]]) or "none"
+    found = []
+    if imaging:
+        found.append(_imaging(imaging))
+    else:
+        found.append("Metrics were taken from a table; their making is not described here.")
+    rule = {
+        "auto": "by analysis of covariance (ordinary least squares, type II sums of squares) where "
+        "its residuals were normal by the Shapiro-Wilk test, otherwise by the Kruskal-Wallis test",
+        "ancova": "by analysis of covariance (ordinary least squares, type II sums of squares)",
+        "kruskal": "by the Kruskal-Wallis test",
+    }[settings["test"]]
+    method = settings["correlation"].capitalize()
+    found.append(
+        f"Groups were compared {rule}. Covariates were {covariates}. Pairs of groups were compared "
+        "by contrasts of the adjusted means, or by Dunn's test, with Bonferroni's correction; over "
+        "the metrics the false-discovery rate was controlled. Effect sizes are partial eta squared "
+        "(interval by the noncentral F distribution) and epsilon squared (bootstrap interval). "
+        "Demographics were compared by one-way analysis of variance or the Kruskal-Wallis test, "
+        "categories by the chi-square test without continuity correction or, where expected "
+        "counts were small, the Fisher-Freeman-Halton test."
+    )
+    found.append(
+        f"Metrics were related to {_listed([label(s) for s in plan['scores']] or ['scores'])} by "
+        f"{method} partial correlation given the covariates, ALPS to perivascular spaces by "
+        "Spearman correlation, plain and partial."
+    )
+    found.append(
+        "Groups were discriminated by logistic regression with an L2 penalty "
+        f"(C = {settings['regularisation']:g}) on standardised features, in {settings['repeats']} "
+        f"times repeated stratified cross-validation with at most {settings['folds']} folds; "
+        "everything was fitted inside the folds. Intervals and differences of the AUC are by the "
+        "resampled t test corrected for overlapping training sets, P by "
+        f"{settings['permutations']} permutations of the groups. P below {settings['alpha']:g} is "
+        "called significant."
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in software.items())
+    found.append(f"Software: {versions}.")
+    return found
+
+
+def _imaging(config: dict) -> str:
+    anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
+    brain = {"vbnet": "a 3D VB-Net", "bet": "BET", "provided": "masks that were provided"}
+    regions = {"atlas": "an atlas carried over by ANTs SyN", "vbnet": "a 3D VB-Net",
+               "provided": "labels that were provided"}  # fmt: skip
+    engines = {
+        "vbnet": "a 2D VB-Net on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
+        "provided": "masks that were provided",
+    }  # fmt: skip
+    first = (
+        f"T1-weighted images were corrected for bias (N4), the brain was extracted by "
+        f"{brain[anat['brain']]}, and tissues were segmented by ANTs Atropos."
+    )
+    if epvs["engine"] != "none":
+        first += (
+            f" Perivascular spaces were segmented by {engines[epvs['engine']]} at 1 mm; objects "
+            "shorter than 2 mm were dropped; basal ganglia, centrum semiovale and midbrain came "
+            f"from {regions[epvs['regions']]}."
+        )
+    denoised = " denoised (Marchenko-Pastur PCA)," if dwi["denoise"] == "mppca" else ""
+    return first + (
+        f" Diffusion series were{denoised} corrected for motion and eddy currents "
+        f"({dwi['motion']}) with rotated gradients, and a tensor was fitted by weighted least "
+        f"squares to b up to {dwi['b_max']} s/mm² (DIPY). The ALPS index was taken from four "
+        f"spheres ({alps['rois']}) carried to the subject by one composed transform, in "
+        f"{alps['axes']} axes."
+    )
+
+
+def citations(imaging: dict | None) -> list[str]:
+    """References of what was used."""
+    imaging_only = {"VB-Net", "ANTs", "N4", "DIPY", "MONAI"}
+    return [text for name, text in CITATIONS.items() if imaging or name not in imaging_only]

@@ -1,0 +1,57 @@
+"""Tables and methods as a Word file, since that is where papers are written."""
+
+from __future__ import annotations
+
+import re
+
+from docx import Document
+from docx.enum.section import WD_ORIENT
+from docx.shared import Pt
+
+from glymph.report import text
+from glymph.report.results import Results
+from glymph.report.tables import Table, all_tables
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+"""Characters that XML, and so a Word file, cannot hold."""
+
+
+def document(results: Results, imaging: dict | None, software: dict[str, str]):
+    """A python-docx document, landscape: main result, who was analysed, tables, methods."""
+    found = Document()
+    section = found.sections[0]
+    section.orientation = WD_ORIENT.LANDSCAPE
+    section.page_width, section.page_height = section.page_height, section.page_width
+    found.styles["Normal"].font.size = Pt(10)
+    found.add_heading(_clean(f"Glymphatic imaging in {' / '.join(results.groups)}"), 1)
+    for line in [*text.main_result(results), *text.who(results)]:
+        found.add_paragraph(_clean(line))
+    for table in all_tables(results).values():
+        if table.rows:
+            _add(found, table)
+    found.add_heading("Methods", 2)
+    for line in text.methods(results, imaging, software):
+        found.add_paragraph(_clean(line))
+    found.add_heading("References", 2)
+    for line in text.citations(imaging):
+        found.add_paragraph(line, style="List Bullet")
+    return found
+
+
+def _add(found, table: Table) -> None:
+    found.add_heading(_clean(table.title), 3)
+    grid = found.add_table(rows=0, cols=len(table.head), style="Light List")
+    for cells in [table.head, *table.rows]:
+        row = grid.add_row()
+        for cell, content in zip(row.cells, cells, strict=True):
+            cell.text = _clean(content)
+            for paragraph in cell.paragraphs:
+                paragraph.paragraph_format.space_after = Pt(0)
+                for part in paragraph.runs:
+                    part.font.size = Pt(7.5)
+    if table.note:
+        found.add_paragraph(_clean(table.note))
+
+
+def _clean(content: str) -> str:
+    return CONTROL.sub("", content)

@@ -1,0 +1,203 @@
+"""Who is analysed: groups in order, one session per subject, covariates and metrics as numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from glymph.common.errors import BadInput
+
+MISSING = ["n/a", "NA", "NaN", "nan", ""]
+AXES = ("native", "template", "principal")
+IDENTITY = ["participant_id", "session_id"]
+CARRIED = ["group", "flags", "site", "qc_page"]
+"""Columns that are kept as text where the table has them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is analysed: the ``stats`` part of the configuration, settled against a table.
+
+    ``metrics``, ``scores`` and ``covariates`` name columns that the table has, ``absent`` those
+    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets.
+    """
+
+    groups: list[str]
+    metrics: list[str]
+    scores: list[str]
+    covariates: list[str]
+    categorical: list[str]
+    absent: list[str] = field(default_factory=list)
+    also: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that enter the analyses, each once."""
+        return list(dict.fromkeys([*self.scores, *self.covariates, *self.metrics, *self.also]))
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """``frame`` has a row per analysed subject, ``everything`` one per usable subject-session;
+    ``left_out`` says who is missing and why, ``notes`` what was decided."""
+
+    frame: pd.DataFrame
+    everything: pd.DataFrame
+    plan: Plan
+    left_out: list[dict]
+    notes: list[str]
+
+
+def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
+    """A table of metrics (TSV, or CSV by its ending) with the workflow's names for its columns.
+
+    ``columns`` maps the participants' variables to the table's columns; a table of this workflow
+    has the variables' names already. Raises `BadInput` for what is no such table.
+    """
+    path = Path(path)
+    separator = "," if path.suffix.lower() == ".csv" else "\t"
+    try:
+        frame = pd.read_csv(
+            path, sep=separator, dtype=str, na_values=MISSING, keep_default_na=False,
+            encoding="utf-8-sig",
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"this table cannot be read ({str(error).splitlines()[0]})", str(path),
+            "give a TSV, or a CSV ending in .csv, with a header line, in UTF-8",
+        ) from None  # fmt: skip
+    renamed = {column: name for name, column in columns.items() if column and name not in frame}
+    frame = frame.rename(columns=renamed)
+    if "participant_id" not in frame:
+        raise BadInput(
+            "the table has no column participant_id", str(path),
+            "name the column of subjects participant_id",
+        )  # fmt: skip
+    if "session_id" not in frame:
+        frame["session_id"] = None
+    twice = frame.duplicated(IDENTITY)
+    if twice.any():
+        first = " ".join(str(v) for v in frame.loc[twice, IDENTITY].iloc[0] if v == v and v)
+        raise BadInput(
+            f"{first} is in the table {'twice' if twice.sum() == 1 else 'more than once'}",
+            str(path), "keep one row per subject and session",
+        )  # fmt: skip
+    return frame
+
+
+def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
+    """The plan for ``frame``: groups in the configured order, else as ``groups`` or the alphabet
+    have them, and the configured columns that exist."""
+    if "group" not in frame:
+        raise BadInput(
+            "the table has no column group", "", "see participants.columns: group"
+        )  # fmt: skip
+    present = sorted(frame["group"].dropna().unique())
+    wanted = settings["groups"] or groups or present
+    columns = {}
+    for kind in ("metrics", "scores", "covariates"):
+        columns[kind] = [name for name in settings[kind] if name in frame]
+    absent = [n for k in ("metrics", "scores", "covariates") for n in settings[k] if n not in frame]
+    covariates = list(columns["covariates"])
+    if settings["site"] == "covariate" and "site" in frame and "site" not in covariates:
+        covariates.append("site")
+    categorical = [
+        name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
+    ]
+    wider = [v for m in columns["metrics"] for v in axis_versions(m)]
+    wider += [name for names in settings["features"].values() for name in names]
+    also = [n for n in dict.fromkeys(wider) if n in frame and n not in columns["metrics"]]
+    return Plan(
+        groups=[str(g) for g in wanted if g in present],
+        metrics=columns["metrics"],
+        scores=columns["scores"],
+        covariates=covariates,
+        categorical=categorical,
+        absent=absent,
+        also=also,
+    )
+
+
+def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) -> Cohort:
+    """The analysed subjects: those of a group, one session each, numbers as numbers."""
+    left_out: list[dict] = []
+
+    def leave(rows: pd.Series, reason: str) -> None:
+        left_out.extend(
+            row | {"reason": reason} for row in frame.loc[rows, IDENTITY].to_dict("records")
+        )
+
+    names = frame["participant_id"] + ("_" + frame["session_id"].astype("string")).fillna("")
+    excluded = names.isin(exclude) | frame["participant_id"].isin(exclude)
+    leave(excluded, "excluded by the configuration (exclude)")
+    no_group = ~excluded & frame["group"].isna()
+    leave(no_group, "no group in the table")
+    other = ~excluded & ~no_group & ~frame["group"].isin(plan.groups)
+    leave(other, "a group that is not analysed (stats.groups)")
+    usable = frame[~(excluded | no_group | other)].copy()
+    notes = []
+    for name in plan.columns:
+        if name not in plan.categorical:
+            usable[name], wrong = _numbers(usable[name])
+            notes += [f"{name}: '{value}' is not a number and counts as missing" for value in wrong]
+    usable["group"] = pd.Categorical(usable["group"], plan.groups, ordered=True)
+    chosen = _one_session(usable, settings["session"])
+    several = usable["participant_id"].duplicated(keep=False)
+    if several.any():
+        notes.append(
+            f"{usable.loc[several, 'participant_id'].nunique()} subjects have several sessions; "
+            f"the {settings['session']} one is analysed, all of them in the mixed model"
+        )
+    leave(
+        pd.Series(frame.index.isin(usable.index[~chosen]), frame.index),
+        f"another session of this subject is analysed (stats.session: {settings['session']})",
+    )
+    kept = [*IDENTITY, *(c for c in CARRIED if c in usable), *plan.columns]
+    usable = usable[list(dict.fromkeys(kept))]
+    return Cohort(
+        usable[chosen].reset_index(drop=True), usable.reset_index(drop=True), plan, left_out, notes
+    )
+
+
+def reload(table: str | Path, plan: dict) -> tuple[pd.DataFrame, Plan]:
+    """A table of analysed subjects as it was written, and its plan."""
+    plan = Plan(**plan)
+    frame = read(table, {})
+    for name in plan.columns:
+        if name not in plan.categorical:
+            frame[name] = frame[name].astype(float)
+    frame["group"] = pd.Categorical(frame["group"], plan.groups, ordered=True)
+    return frame, plan
+
+
+def axis_versions(metric: str) -> list[str]:
+    """The metric; ALPS in all its axis versions."""
+    for axes in AXES:
+        if metric.startswith(f"alps_{axes}_"):
+            return [metric.replace(axes, other, 1) for other in AXES]
+    return [metric]
+
+
+def _one_session(frame: pd.DataFrame, rule: str) -> pd.Series:
+    """Which rows are analysed: per subject the first, the last, or the session of this label."""
+    if rule in ("first", "last"):
+        ordered = frame["session_id"].fillna("").sort_values(kind="stable")
+        repeated = frame.loc[ordered.index, "participant_id"].duplicated(keep=rule)
+        return ~repeated.reindex(frame.index)
+    only = ~frame["participant_id"].duplicated(keep=False)
+    return only | (frame["session_id"] == rule)
+
+
+def _numeric(column: pd.Series) -> bool:
+    values = column.dropna()
+    return bool(pd.to_numeric(values, errors="coerce").notna().all())
+
+
+def _numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:
+    """The column as floats, infinite ones missing, and the entries that are no numbers."""
+    numbers = pd.to_numeric(column, errors="coerce")
+    wrong = column[numbers.isna() & column.notna()].unique()
+    return numbers.where(np.isfinite(numbers)).astype(float), sorted(map(str, wrong))

@@ -1,0 +1,91 @@
+"""Several sessions per subject: a mixed model, never sessions as if they were subjects."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from glymph.stats.cohort import Plan
+from glymph.stats.design import (
+    NotComputable,
+    check_estimable,
+    covariate_design,
+    indicators,
+)
+
+TIME = "session_number"
+
+
+def with_time(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the sessions of each subject numbered from 0, in the order of their labels."""
+    ordered = frame.sort_values(["participant_id", "session_id"], kind="stable")
+    return ordered.assign(**{TIME: ordered.groupby("participant_id").cumcount()})
+
+
+def mixed_model(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
+    """Change of ``metric`` per session, by group: rows of one term each.
+
+    metric ~ covariates + group * session + (1 | subject), by restricted maximum likelihood
+    (Laird and Ware 1982, 10.2307/2529876), Wald tests. What cannot be fitted gives one row with
+    the reason.
+    """
+    try:
+        return _fit(with_time(frame), metric, plan)
+    except NotComputable as error:
+        return [{"metric": metric, "term": "none", "reason": str(error)}]
+
+
+def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
+    have = frame.dropna(subset=[metric, *plan.covariates])
+    repeated = have["participant_id"].duplicated(keep=False)
+    subjects = have.loc[repeated, "participant_id"].nunique()
+    if subjects < 2:
+        raise NotComputable(f"{subjects} subjects have more than one session with this metric")
+    present = [g for g in plan.groups if (have["group"] == g).any()]
+    design = covariate_design(have, plan.covariates, plan.categorical)
+    time = have[TIME].to_numpy(float)
+    names, columns = ["session"], [time]
+    if len(present) > 1:
+        groups = indicators(have["group"], present)
+        check_estimable(design.matrix, groups)
+        for k, group in enumerate(present[1:]):
+            names += [f"{group} vs {present[0]}", f"session x {group} vs {present[0]}"]
+            columns += [groups[:, k], groups[:, k] * time]
+    matrix = np.column_stack([design.matrix, *columns])
+    y = have[metric].to_numpy(float)
+    spread = y.std()
+    if not spread > 0:
+        raise NotComputable("all values are equal")
+    if np.linalg.matrix_rank(matrix) < matrix.shape[1] or len(y) <= matrix.shape[1] + 1:
+        raise NotComputable("too few sessions for the terms of the model")
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        try:
+            model = MixedLM(y / spread, matrix, groups=have["participant_id"]).fit(reml=True)
+        except (np.linalg.LinAlgError, ValueError) as error:
+            raise NotComputable(f"the mixed model does not converge ({error})") from None
+    notes = sorted({str(w.message).splitlines()[0] for w in heard})
+    first = design.matrix.shape[1]
+    limits = np.asarray(model.conf_int())
+    sizes = {"n_sessions": len(have), "n_subjects": have["participant_id"].nunique()}
+    rows = []
+    for k, name in enumerate(names, first):
+        p = float(np.asarray(model.pvalues)[k])
+        estimate = float(np.asarray(model.fe_params)[k]) * spread
+        low, high = (limits[k] * spread).tolist()
+        row = {"metric": metric, "term": name, "estimate": estimate, "low": low, "high": high}
+        row |= {"z": float(np.asarray(model.tvalues)[k]), "p": p}
+        rows.append(row | sizes | {"note": "; ".join(notes) or None})
+    if len(present) > 1:
+        which = [first + names.index(n) for n in names if n.startswith("session x")]
+        wald = model.wald_test(np.eye(len(model.params))[which], scalar=True)
+        row = {"metric": metric, "term": "session x group", "statistic": float(wald.statistic)}
+        rows.append(row | {"p": float(wald.pvalue)} | sizes)
+    return rows
+
+
+def mixed_models(everything: pd.DataFrame, plan: Plan) -> list[dict]:
+    return [row for metric in plan.metrics for row in mixed_model(everything, metric, plan)]

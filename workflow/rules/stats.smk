@@ -1,0 +1,173 @@
+"""Stage stats: the cohort's analyses; needs one table of metrics, no image.
+
+INPUTS:  group/metrics.tsv, or the table that metrics_table names
+OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is analysed, and why
+         group/stats/demographics{,_tests}.tsv                           Table 1
+         group/stats/{comparison,pairs,groups}.tsv                       Tables 3 and 4
+         group/stats/sensitivity.tsv                                     one choice changed at a time
+         group/stats/{correlations,alps_epvs}.tsv                        Figures 4 and 5
+         group/stats/{discrimination,roc,calibration,auc_differences}.tsv
+         group/stats/longitudinal.tsv                                    several sessions
+         Beside every table a JSON that describes its columns.
+"""
+
+STATS = f"{OUT}/group/stats"
+
+
+rule stats_cohort:
+    """Decide who is analysed: groups, one session per subject, sites."""
+    input:
+        table=config["metrics_table"] or rules.metrics_group.output.table,
+    output:
+        analysed=f"{STATS}/analysed.tsv",
+        sessions=f"{STATS}/sessions.tsv",
+        left_out=f"{STATS}/left_out.tsv",
+        decisions=f"{STATS}/decisions.json",
+    log:
+        f"{OUT}/logs/stats_cohort.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=stats_settings(),
+        columns=config["participants"]["columns"],
+        groups=config["participants"]["groups"],
+        exclude=config["exclude"],
+        code=code("stats/cohort.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Decide who is analysed"
+    script:
+        "../scripts/stats/cohort.py"
+
+
+rule stats_demographics:
+    """Describe covariates and scores by group."""
+    input:
+        analysed=rules.stats_cohort.output.analysed,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        table=f"{STATS}/demographics.tsv",
+        tests=f"{STATS}/demographics_tests.tsv",
+    log:
+        f"{OUT}/logs/stats_demographics.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        settings=stats_settings("alpha", "seed"),
+        code=code("stats/demographics.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Describe covariates and scores by group"
+    script:
+        "../scripts/stats/demographics.py"
+
+
+rule stats_comparison:
+    """Compare the groups in every metric, and again with one choice changed at a time."""
+    input:
+        analysed=rules.stats_cohort.output.analysed,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        tests=f"{STATS}/comparison.tsv",
+        pairs=f"{STATS}/pairs.tsv",
+        groups=f"{STATS}/groups.tsv",
+        sensitivity=f"{STATS}/sensitivity.tsv",
+    log:
+        f"{OUT}/logs/stats_comparison.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        settings=stats_settings("metrics", "test", "alpha", "seed"),
+        code=code("stats/comparison.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Compare the groups"
+    script:
+        "../scripts/stats/comparison.py"
+
+
+rule stats_correlations:
+    """Correlate metrics with scores, and ALPS with perivascular spaces."""
+    input:
+        analysed=rules.stats_cohort.output.analysed,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        scores=f"{STATS}/correlations.tsv",
+        alps_epvs=f"{STATS}/alps_epvs.tsv",
+    log:
+        f"{OUT}/logs/stats_correlations.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=2000,
+        runtime=15,
+    params:
+        settings=stats_settings("correlation"),
+        code=code("stats/correlations.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Correlate metrics with scores"
+    script:
+        "../scripts/stats/correlations.py"
+
+
+rule stats_discrimination:
+    """Cross-validate the discrimination of groups by ALPS, perivascular spaces and both."""
+    input:
+        analysed=rules.stats_cohort.output.analysed,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        auc=f"{STATS}/discrimination.tsv",
+        roc=f"{STATS}/roc.tsv",
+        calibration=f"{STATS}/calibration.tsv",
+        auc_differences=f"{STATS}/auc_differences.tsv",
+    log:
+        f"{OUT}/logs/stats_discrimination.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        settings=stats_settings(
+            "features", "folds", "repeats", "permutations", "regularisation", "seed"
+        ),
+        code=code("stats/discrimination.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Cross-validate the discrimination of groups"
+    script:
+        "../scripts/stats/discrimination.py"
+
+
+rule stats_longitudinal:
+    """Fit mixed models to subjects with several sessions."""
+    input:
+        sessions=rules.stats_cohort.output.sessions,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        table=f"{STATS}/longitudinal.tsv",
+    log:
+        f"{OUT}/logs/stats_longitudinal.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings={},
+        code=code("stats/longitudinal.py"),
+        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+    message:
+        "Fit mixed models to several sessions"
+    script:
+        "../scripts/stats/longitudinal.py"

@@ -1,0 +1,33 @@
+"""Decide who is analysed (rule stats_cohort)."""
+
+from dataclasses import asdict
+
+from glymph.common.images import write_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.stats.cohort import read, select, settle
+from glymph.stats.harmonise import combat
+from glymph.stats.tables import write
+
+
+def main(snakemake):
+    params, out = snakemake.params, snakemake.output
+    settings = params.settings
+    frame = read(snakemake.input.table, params.columns)
+    plan = settle(frame, settings, params.groups)
+    cohort = select(frame, plan, settings, params.exclude)
+    analysed, notes = cohort.frame, list(cohort.notes)
+    if settings["site"] == "combat":
+        analysed, more = combat(analysed, plan)
+        notes += more
+    made = stamp([snakemake.input.table], dict(settings))
+    write("analysed", analysed.to_dict("records"), out.analysed, made)
+    write("analysed", cohort.everything.to_dict("records"), out.sessions, made)
+    write("left_out", cohort.left_out, out.left_out, made)
+    counts = analysed["group"].value_counts().reindex(plan.groups)
+    write_json({"plan": asdict(plan), "n": counts.to_dict(), "notes": notes} | made, out.decisions)
+    print(f"{len(analysed)} analysed, {len(cohort.left_out)} left out", *notes, sep="\n")
+
+
+if __name__ == "__main__":
+    run(main, snakemake, leave_stops=False)  # noqa: F821

@@ -1,0 +1,23 @@
+"""Cross-validate the discrimination of groups (rule stats_discrimination)."""
+
+from glymph.common.images import read_json
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.stats.cohort import reload
+from glymph.stats.discrimination import discriminate
+from glymph.stats.tables import write
+
+
+def main(snakemake):
+    source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
+    frame, plan = reload(source.analysed, read_json(source.decisions)["plan"])
+    found = discriminate(frame, plan, settings)
+    made = stamp([source.analysed], dict(settings))
+    write("discrimination", found["auc"], out.auc, made)
+    write("roc", found["roc"], out.roc, made)
+    write("calibration", found["calibration"], out.calibration, made)
+    write("auc_differences", found["differences"], out.auc_differences, made)
+
+
+if __name__ == "__main__":
+    run(main, snakemake, leave_stops=False)  # noqa: F821
