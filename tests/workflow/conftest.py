@@ -37,6 +37,15 @@ def planned(output):
     return {rule: int(count) for rule, count in rows}
 
 
+RULES = (
+    "stats_cohort", "stats_demographics", "stats_comparison", "stats_correlations",
+    "stats_discrimination", "stats_longitudinal", "report_figures", "report_page",
+)  # fmt: skip
+STATISTICS = dict.fromkeys(RULES, 1)
+COHORT = {"metrics_group": 1, **STATISTICS}
+"""Jobs of a run in which the cohort's table changes."""
+
+
 def settings(bids, out, **more):
     pairs = [f"bids_dir={bids}", f"output_dir={out}", *(f"{k}={v}" for k, v in more.items())]
     return ["--config", *pairs]

@@ -11,7 +11,10 @@ import yaml
 from glymph.common.provenance import _closure, _imports
 
 ROOT = Path(__file__).resolve().parents[2]
-MODULES = {"ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image", "bids2table": None}
+MODULES = {
+    "ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image", "bids2table": None,
+    "sklearn": "scikit-learn", "docx": "python-docx", "neuroCombat": "neurocombat",
+}  # fmt: skip
 """Import name to package; None: imported by the main process only, never in a job."""
 
 
@@ -51,7 +54,7 @@ def third_party(script):
     return names - set(sys.stdlib_module_names) - {"glymph", ""}
 
 
-@pytest.mark.parametrize("name", ["core", "anat", "dwi", "epvs"])
+@pytest.mark.parametrize("name", ["core", "anat", "dwi", "epvs", "stats"])
 def test_versions_are_the_tested_ones(name):
     for package, version in packages(name).items():
         if package != "python":

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from glymph.common.registry import metrics
-from tests.workflow.conftest import ROOT, planned, settings, snakemake
+from tests.workflow.conftest import COHORT, ROOT, planned, settings, snakemake
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = settings("bids", "out", epvs="{engine: none}")
@@ -158,14 +158,14 @@ def test_changed_dwi_reruns_that_subject_s_diffusion_only(copy_of_finished):
     nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
     assert dry(copy_of_finished) == {
         "inputs_check": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
-        "metrics_unit": 1, "metrics_group": 1, "qc_page": 1, "all": 1,
+        "metrics_unit": 1, "qc_page": 1, "all": 1, **COHORT,
     }  # fmt: skip
 
 
 def test_changed_participants_rerun_the_cohort_table_only(copy_of_finished):
     path = copy_of_finished / "bids/participants.tsv"
     path.write_text(path.read_text().replace("\tNC\t", "\tcontrol\t"))
-    assert dry(copy_of_finished) == {"metrics_group": 1, "all": 1}
+    assert dry(copy_of_finished) == {"all": 1, **COHORT}
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ def test_changed_participants_rerun_the_cohort_table_only(copy_of_finished):
 )
 def test_a_config_key_reruns_what_reads_it(finished, change, expected):
     _, output = snakemake("-n", *ARGUMENTS, change, cwd=finished[0])
-    assert planned(output) == expected | {"metrics_group": 1, "all": 1}
+    assert planned(output) == expected | {"all": 1, **COHORT}
 
 
 def test_added_and_removed_subject(copy_of_finished):
     shutil.rmtree(copy_of_finished / "bids/sub-AD01")
-    assert dry(copy_of_finished) == {"metrics_group": 1, "all": 1}
+    assert dry(copy_of_finished) == {"all": 1, **COHORT}
     snakemake(*ARGUMENTS, cwd=copy_of_finished)
     assert list(rows(copy_of_finished)) == ["sub-MCI01", "sub-NC01"]
     listed = table(copy_of_finished / "out/group/exclusions.tsv")

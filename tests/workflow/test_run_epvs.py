@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from glymph.common.registry import metrics
-from tests.workflow.conftest import ROOT, planned, settings, snakemake
+from tests.workflow.conftest import COHORT, ROOT, planned, settings, snakemake
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = settings("bids", "out", exclude="[sub-AD01,sub-MCI01]")
@@ -130,8 +130,8 @@ def test_changed_t2w_reruns_the_branch_and_not_the_anatomy(copy_of_brain):
     _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
     assert planned(output) == {
         "inputs_check": 1, "epvs_align": 1, "epvs_prepare": 1, "epvs_regions": 1, "epvs_segment": 1,
-        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1, "metrics_group": 1,
-        "metrics_agreement": 1, "qc_page": 1, "all": 1,
+        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1,
+        "metrics_agreement": 1, "qc_page": 1, "all": 1, **COHORT,
     }  # fmt: skip
 
 

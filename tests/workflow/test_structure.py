@@ -10,11 +10,12 @@ from glymph.common.registry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workflow" / "glymph"
-STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc")
+STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc", "stats", "report")
 ALLOWED = {
     "metrics": {"inputs", "epvs"},
     "qc": {"alps"},
     "epvs": {"anat"},
+    "report": {"stats"},
     "train": {"anat", "epvs"},
 }
 """Stages whose types another one reads; everything else goes through files."""

@@ -17,8 +17,8 @@ import glymph
 
 PACKAGE = Path(glymph.__file__).parent
 LIBRARIES = (
-    "antspyx", "brainextractor", "dipy", "monai", "nibabel", "nilearn", "numpy", "scikit-image",
-    "scipy", "torch",
+    "antspyx", "brainextractor", "dipy", "monai", "nibabel", "nilearn", "numpy", "pandas",
+    "scikit-image", "scikit-learn", "scipy", "statsmodels", "torch",
 )  # fmt: skip
 
 

@@ -209,8 +209,8 @@ def roc(results: Results) -> Figure | None:
                                   color=SETS[k % len(SETS)], alpha=0.15, linewidth=0)  # fmt: skip
             low, high = rows.loc[features, ["auc_low", "auc_high"]]
             name = f"{features} {rows.loc[features, 'auc']:.2f} ({low:.2f}, {high:.2f})"
-            axis.plot(curve["fpr"], curve["tpr"], linestyle=lines[k % len(lines)], color=SETS[k % len(SETS)],
-                      linewidth=1.3, label=name)  # fmt: skip
+            style = {"linestyle": lines[k % len(lines)], "color": SETS[k % len(SETS)]}
+            axis.plot(curve["fpr"], curve["tpr"], linewidth=1.3, label=name, **style)
         axis.set(title=contrast, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=7)
     return figure
@@ -306,7 +306,8 @@ def sensitivity(results: Results) -> Figure | None:
         axis.errorbar(
             rows["effect"], y,
             xerr=[rows["effect"] - rows["effect_low"], rows["effect_high"] - rows["effect"]],
-            fmt=MARK[k % len(MARK)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)], label=analysis,
+            fmt=MARK[k % len(MARK)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)],
+            label=analysis,
         )  # fmt: skip
     axis.set_yticks(range(len(names)), [short_label(n) for n in names])
     axis.set_ylim(len(names) - 0.4, -0.6)

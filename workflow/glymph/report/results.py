@@ -15,8 +15,9 @@ STATS = (
     "correlations", "alps_epvs", "discrimination", "roc", "calibration", "auc_differences",
     "sensitivity", "longitudinal",
 )  # fmt: skip
-PALETTE = ("#0072b2", "#e69f00", "#cc3311", "#009e73", "#9467bd", "#56b4e9", "#7f7f7f")
-"""Told apart by the colour-blind (after Okabe and Ito) and, by lightness, in grey."""
+PALETTE = ("#004488", "#ddaa33", "#bb5566", "#000000", "#88ccee", "#44aa99", "#aaaaaa")
+"""Told apart by the colour-blind and, by lightness, in grey (the first three: Paul Tol's high
+contrast)."""
 MARKERS = "osD^vPX"
 SETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Of feature sets and analyses."""
@@ -108,7 +109,7 @@ def short_label(name: str) -> str:
 
 
 def p_text(p: float | None) -> str:
-    """P to three digits after the point; "< 0.001" below, "n/a" where there is none. The space does not break."""
+    """P to three digits; "< 0.001" (with a space that does not break) below, "n/a" without one."""
     if p is None or p != p:
         return "n/a"
     return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"

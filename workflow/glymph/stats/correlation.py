@@ -31,6 +31,8 @@ def residuals(frame: pd.DataFrame, x: str, y: str, covariates, categorical, meth
     design = covariate_design(frame, covariates, categorical)
     both = frame[[x, y]].to_numpy(float)
     left = both - design.matrix @ np.linalg.lstsq(design.matrix, both, rcond=None)[0]
+    if (left.std(axis=0) <= 1e-7 * both.std(axis=0)).any():
+        raise NotComputable("the covariates explain one of the two entirely")
     return left[:, 0], left[:, 1], design.matrix.shape[1] - 1, design.notes
 
 
@@ -48,11 +50,6 @@ def partial_correlation(
         row |= {"n": len(a), "covariates": k, "df": len(a) - 2 - k}
         if row["df"] < 1:
             raise NotComputable(f"{len(a)} subjects are too few for {k} covariates")
-        tiny = 1e-7 * np.sqrt(len(a))
-        scale = [frame[name].to_numpy(float) for name in (x, y)]
-        spread = [np.nanstd(stats.rankdata(v) if method == "spearman" else v) for v in scale]
-        if np.linalg.norm(a) <= tiny * spread[0] or np.linalg.norm(b) <= tiny * spread[1]:
-            raise NotComputable("the covariates explain one of the two entirely")
     except NotComputable as error:
         return row | {"reason": str(error)}
     r = float(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))

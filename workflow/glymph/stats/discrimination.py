@@ -64,7 +64,7 @@ def discriminate(frame: pd.DataFrame, plan: Plan, settings: dict) -> dict[str, l
         contrast = " vs ".join(groups)
         columns = list(dict.fromkeys(sum(sets.values(), [])))
         part = frame[frame["group"].isin(groups)].dropna(subset=columns)
-        y = pd.Categorical(part["group"], list(groups), ordered=True).codes.astype(int)
+        y = part["group"].astype(str).map({g: k for k, g in enumerate(groups)}).to_numpy(int)
         sizes = np.bincount(y, minlength=len(groups))
         about = {"contrast": contrast, "n": len(part)}
         if not sets or sizes.min() < LEAST:

@@ -1,0 +1,168 @@
+"""The words and tables of the report say what the numbers say."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glymph.common.images import write_json
+from glymph.report import figures, tables, text
+from glymph.report.results import load_results, number, p_text, short_label
+from glymph.stats.comparison import compare_all
+from glymph.stats.correlation import alps_with_epvs, with_scores
+from glymph.stats.demographics import table
+from glymph.stats.discrimination import discriminate
+from glymph.stats.longitudinal import mixed_models
+from glymph.stats.sensitivity import sensitivity
+from glymph.stats.tables import write
+from tests.stats.conftest import draw, make  # noqa: F401
+
+
+@pytest.fixture
+def report_on(make, tmp_path):  # noqa: F811
+    """Function from a cohort's table to the results that the report is made from."""
+
+    def run(frame, **changes):
+        cohort, settings = make(frame, **changes)
+        part, plan = cohort.frame, cohort.plan
+        compared, (described, tests) = compare_all(part, plan, settings), table(part, plan, 0.05, 1)
+        found = discriminate(part, plan, settings)
+        rows = {
+            "analysed": part.to_dict("records"), "left_out": cohort.left_out,
+            "demographics": described, "demographics_tests": tests,
+            "comparison": compared["tests"], "pairs": compared["pairs"],
+            "groups": compared["groups"], "correlations": with_scores(part, plan, settings),
+            "alps_epvs": alps_with_epvs(part, plan), "discrimination": found["auc"],
+            "roc": found["roc"], "calibration": found["calibration"],
+            "auc_differences": found["differences"],
+            "sensitivity": sensitivity(part, plan, settings),
+            "longitudinal": mixed_models(cohort.everything, plan),
+        }  # fmt: skip
+        for name, content in rows.items():
+            write(name, content, tmp_path / f"{name}.tsv", {})
+        write_json({"plan": vars(plan), "notes": cohort.notes}, tmp_path / "decisions.json")
+        return load_results(tmp_path, settings, [])
+
+    return run
+
+
+def test_the_main_result_names_the_metric_that_differs(report_on):
+    results = report_on(draw({"AD": 25, "NC": 25}, shift=-0.5))
+    first, second = text.main_result(results)
+    assert first.startswith("1 of 2 metrics differed between AD and NC")
+    assert "most clearly ALPS" in first
+    means = results["groups"].query("metric == 'alps_native_mean'").set_index("group")["mean"]
+    assert f"{means['AD']:.3g} in AD" in first
+    assert "cross-validated AUC" in second
+    assert "went with higher MMSE" in second
+
+
+def test_the_main_result_says_so_where_nothing_differs(report_on):
+    first, _ = text.main_result(report_on(draw({"AD": 20, "NC": 20}, seed=5, shift=0.0)))
+    assert first.startswith("None of the 2 metrics differed")
+
+
+def test_without_any_test_the_report_still_stands(report_on):
+    results = report_on(draw({"AD": 1, "NC": 1}))
+    first, second = text.main_result(results)
+    assert "No metric could be compared" in first
+    assert "No correlation" in second
+    found = tables.all_tables(results)
+    assert "not tested: no group has a second subject" in str(found["alps"].rows)
+    assert isinstance(figures.draw_all(results), dict)
+
+
+def test_table_4_holds_the_numbers_of_the_tsv(report_on):
+    results = report_on(draw({"AD": 20, "MCI": 12, "NC": 18}))
+    shown = tables.all_tables(results)["alps"]
+    row = dict(zip(shown.head, shown.rows[0], strict=True))
+    test = results["comparison"].set_index("metric").loc["alps_native_mean"]
+    assert f"F({test['df1']:.0f}, {test['df2']:.0f}) = {test['statistic']:.2f}" in row["test"]
+    assert row["P"] == p_text(test["p"])
+    pair = results["pairs"].query(
+        "metric == 'alps_native_mean' and group1 == 'AD' and group2 == 'NC'"
+    )
+    assert row["AD vs NC"] == p_text(pair["p_bonferroni"].iloc[0])
+
+
+def test_all_zero_regions_say_why(report_on):
+    shown = tables.all_tables(report_on(draw({"AD": 9, "NC": 9})))["epvs"]
+    row = next(r for r in shown.rows if "centrum" in r[0])
+    assert "not tested: all values are equal" in row
+
+
+def test_who_is_left_out_is_said(report_on):
+    results = report_on(draw({"AD": 6, "MCI": 6, "NC": 6}), groups=["NC", "AD"])
+    words = " ".join(text.who(results))
+    assert "12 subjects were analysed: 6 NC and 6 AD." in words
+    assert "6 subject-sessions were not" in words
+
+
+def test_no_text_in_a_figure_is_below_seven_points(report_on):
+    drawn = figures.draw_all(report_on(draw({"AD": 12, "MCI": 12, "NC": 12}, shift=0.3)))
+    assert {"cohort", "groups_alps", "groups_epvs", "scores_alps", "roc"} <= set(drawn)
+    for name, figure in drawn.items():
+        assert figure.get_figwidth() <= figures.WIDTH + 1e-6, name
+        for item in figure.findobj(lambda a: hasattr(a, "get_fontsize")):
+            assert item.get_fontsize() >= 7 or not item.get_text(), (name, item.get_text())
+
+
+def test_group_colours_differ_in_grey(report_on):
+    from matplotlib.colors import to_rgb
+
+    results = report_on(draw({"AD": 5, "MCI": 5, "NC": 5}))
+    grey = sorted(np.dot(to_rgb(c), (0.299, 0.587, 0.114)) for c in results.colours.values())
+    assert min(np.diff(grey)) > 0.03
+    assert len(set(results.markers.values())) == 3
+
+
+def test_configured_colours_are_used(report_on):
+    results = report_on(draw({"AD": 5, "NC": 5}), colours={"NC": "#123456"})
+    assert results.colours["NC"] == "#123456"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0004, "<\u00a00.001"),
+        (0.0123, "0.012"),
+        (None, "n/a"),
+        (float("nan"), "n/a"),
+        (1.0, "1.000"),
+    ],
+)
+def test_p(value, shown):
+    assert p_text(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(1234567.0, "1,234,567"), (1.23456, "1.23"), (0, "0"), (1e-7, "1.00e-07")]
+)
+def test_number(value, shown):
+    assert number(value) == shown
+
+
+def test_short_labels_are_short():
+    for name in ("alps_template_left", "epvs_bg_fraction_brain", "mmse", "my_own_column"):
+        assert len(short_label(name)) < 30
+
+
+def test_methods_name_the_engines_in_use(report_on):
+    results = report_on(draw({"AD": 5, "NC": 5}), test="kruskal")
+    imaging = {
+        "anat": {"brain": "bet"}, "epvs": {"engine": "frangi", "regions": "atlas"},
+        "dwi": {"denoise": "none", "motion": "dipy", "b_max": 1500},
+        "alps": {"rois": "study", "axes": "template"},
+    }  # fmt: skip
+    words = " ".join(text.methods(results, imaging, {"scipy": "1"}))
+    for expected in ("by BET", "Frangi's filter", "(dipy)", "template axes", "Kruskal-Wallis"):
+        assert expected in words
+    assert "denoised" not in words
+    assert "analysis of covariance" not in words.split("Demographics")[0]
+
+
+def test_agreement_gives_table_2(report_on):
+    results = report_on(draw({"AD": 5, "NC": 5}))
+    results.tables["agreement_summary"] = pd.DataFrame(
+        {"group": ["AD"], "dice": ["0.8 (0.7, 0.9)"]}
+    )
+    assert "Table 2" in tables.all_tables(results)["agreement"].title

@@ -1,0 +1,49 @@
+"""The three datasets that are compared with R: ties, unbalanced with covariates, missing values."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+HERE = Path(__file__).parent
+
+
+def ties() -> pd.DataFrame:
+    rng = np.random.default_rng(11)
+    group = np.repeat(["A", "B", "C", "D"], [12, 15, 9, 14])
+    shift = pd.Series(group).map({"A": 0, "B": 1, "C": 1, "D": 3}).to_numpy()
+    frame = pd.DataFrame({"group": group, "value": rng.poisson(4 + shift)})
+    frame["age"] = rng.integers(60, 80, len(frame))
+    frame["score"] = np.clip(28 - frame["value"] + rng.integers(-3, 4, len(frame)), 0, 30)
+    frame["sex"] = rng.choice(["F", "M"], len(frame))
+    return frame
+
+
+def unbalanced() -> pd.DataFrame:
+    rng = np.random.default_rng(12)
+    group = np.repeat(["AD", "MCI", "NC"], [41, 9, 20])
+    n = len(group)
+    frame = pd.DataFrame({"group": group, "age": rng.normal(70, 8, n).round(1)})
+    frame["sex"] = rng.choice(["F", "M"], n, p=[0.7, 0.3])
+    frame["site"] = rng.choice(["a", "b", "c"], n, p=[0.5, 0.3, 0.2])
+    effect = pd.Series(group).map({"AD": -0.25, "MCI": -0.1, "NC": 0.0}).to_numpy()
+    frame["value"] = (
+        1.6 + effect - 0.008 * (frame["age"] - 70) + 0.05 * (frame["site"] == "b")
+        + rng.normal(0, 0.15, n)
+    ).round(4)  # fmt: skip
+    frame["score"] = (20 + 10 * frame["value"] + rng.normal(0, 3, n)).round(1)
+    return frame
+
+
+def missing() -> pd.DataFrame:
+    rng = np.random.default_rng(13)
+    frame = unbalanced()
+    for name in ("value", "age", "score"):
+        frame[name] = frame[name].mask(rng.random(len(frame)) < 0.12)
+    frame["sex"] = frame["sex"].mask(rng.random(len(frame)) < 0.08)
+    return frame
+
+
+if __name__ == "__main__":
+    for make in (ties, unbalanced, missing):
+        make().to_csv(HERE / f"{make.__name__}.csv", index=False, na_rep="NA")

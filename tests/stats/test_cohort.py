@@ -1,0 +1,139 @@
+"""Who is analysed: nobody is lost without a reason, no session counts as another subject."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from glymph.common.errors import BadInput
+from glymph.stats.cohort import read, reload
+from glymph.stats.harmonise import combat
+from glymph.stats.tables import write
+from tests.stats.conftest import draw
+
+
+def everyone(cohort):
+    return len(cohort.frame) + len(cohort.left_out)
+
+
+def test_groups_come_in_the_configured_order(make):
+    cohort, _ = make(draw({"AD": 5, "MCI": 5, "NC": 5}), groups=["NC", "AD"])
+    assert cohort.plan.groups == ["NC", "AD"]
+    assert set(cohort.frame["group"]) == {"NC", "AD"}
+    assert [r["reason"] for r in cohort.left_out] == [
+        "a group that is not analysed (stats.groups)"
+    ] * 5
+
+
+def test_everyone_is_analysed_or_listed_with_a_reason(make):
+    frame = draw({"AD": 6, "NC": 6})
+    frame.loc[2, "group"] = None
+    frame["session_id"] = "ses-1"
+    again = frame.iloc[[7, 8]].assign(session_id="ses-2")
+    cohort, _ = make(pd.concat([frame, again]), exclude=["sub-AD000", "sub-AD001_ses-1"])
+    assert everyone(cohort) == 14
+    assert {r["participant_id"]: r["reason"].split(" (")[0] for r in cohort.left_out} == {
+        "sub-AD000": "excluded by the configuration", "sub-AD001": "excluded by the configuration",
+        "sub-AD002": "no group in the table",
+        "sub-NC001": "another session of this subject is analysed",
+        "sub-NC002": "another session of this subject is analysed",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"), [("first", "ses-1"), ("last", "ses-2"), ("ses-2", "ses-2")]
+)
+def test_one_session_of_a_subject_is_analysed_all_are_kept_for_the_mixed_model(make, rule, kept):
+    frame = draw({"AD": 4, "NC": 4}).assign(session_id="ses-1")
+    both = pd.concat([frame.assign(session_id="ses-2"), frame])
+    cohort, _ = make(both, session=rule)
+    assert len(cohort.frame) == 8
+    assert set(cohort.frame["session_id"]) == {kept}
+    assert len(cohort.everything) == 16
+    assert any("several sessions" in note for note in cohort.notes)
+
+
+def test_a_subject_without_the_wanted_session_is_listed(make):
+    frame = draw({"AD": 4, "NC": 4}).assign(session_id="ses-1")
+    more = frame.iloc[[0]].assign(session_id="ses-3")
+    cohort, _ = make(pd.concat([frame, more]), session="ses-2")
+    assert everyone(cohort) == 9
+    assert "sub-AD000" not in set(cohort.frame["participant_id"])
+
+
+def test_entries_that_are_no_numbers_are_missing_and_named(make):
+    frame = draw({"AD": 4, "NC": 4}).astype(object)
+    frame.loc[0, "alps_native_mean"] = "bad"
+    frame.loc[1, "alps_native_mean"] = np.inf
+    cohort, _ = make(frame)
+    assert cohort.frame["alps_native_mean"].isna().tolist() == [True, True] + [False] * 6
+    assert "alps_native_mean: 'bad' is not a number and counts as missing" in cohort.notes
+
+
+def test_a_table_made_elsewhere_may_name_its_columns_otherwise(make, tmp_path):
+    frame = draw({"AD": 4, "NC": 4}).rename(columns={"group": "dx", "age": "years"})
+    cohort, _ = make(frame, columns={"group": "dx", "age": "years", "sex": "sex"})
+    assert cohort.plan.groups == ["AD", "NC"]
+    assert "age" in cohort.plan.covariates
+
+
+def test_text_covariates_are_categories(make):
+    frame = draw({"AD": 6, "NC": 6})
+    frame["site"] = ["a", "b"] * 6
+    cohort, _ = make(frame, site="covariate")
+    assert cohort.plan.categorical == ["sex", "site"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("subject\tgroup\nsub-1\tA\n", "no column participant_id"),
+        ("participant_id\tgroup\nsub-1\tA\nsub-1\tB\n", "sub-1 is in the table twice"),
+        ("", "cannot be read"),
+    ],
+)
+def test_wrong_tables_are_refused_with_a_cure(tmp_path, content, message):
+    path = tmp_path / "table.tsv"
+    path.write_text(content)
+    with pytest.raises(BadInput, match=message):
+        read(path, {})
+
+
+def test_what_is_written_is_read_again(make, tmp_path):
+    frame = draw({"AD": 4, "NC": 4})
+    frame["flags"] = [None, "x"] * 4
+    cohort, _ = make(frame)
+    write("analysed", cohort.frame.to_dict("records"), tmp_path / "analysed.tsv", {})
+    again, plan = reload(tmp_path / "analysed.tsv", vars(cohort.plan))
+    assert plan == cohort.plan
+    pd.testing.assert_series_equal(again["group"], cohort.frame["group"])
+    assert again["flags"].isna().tolist() == [True, False] * 4
+    np.testing.assert_allclose(again["age"], cohort.frame["age"], rtol=1e-6)
+
+
+def test_unknown_columns_never_reach_a_table(tmp_path):
+    with pytest.raises(KeyError, match="surprise"):
+        write("pairs", [{"metric": "m", "surprise": 1}], tmp_path / "pairs.tsv", {})
+
+
+def test_combat_takes_the_site_out_and_leaves_the_group_in(make):
+    frame = draw({"AD": 40, "NC": 40}, shift=-0.3)
+    frame["site"] = ["a", "b"] * 40
+    shifted = frame["site"] == "b"
+    frame.loc[shifted, "alps_native_mean"] += 0.5
+    frame.loc[shifted, "epvs_total_volume_mm3"] += 400
+    cohort, _ = make(frame, site="combat")
+    harmonised, notes = combat(cohort.frame, cohort.plan)
+    assert "harmonised" in notes[0]
+    of_site = harmonised.groupby("site")["alps_native_mean"].mean()
+    assert abs(of_site["a"] - of_site["b"]) < 0.05
+    of_group = harmonised.groupby("group", observed=True)["alps_native_mean"].mean()
+    assert of_group["NC"] - of_group["AD"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_combat_says_why_it_cannot(make):
+    frame = draw({"AD": 4, "NC": 4})
+    frame["site"] = ["a"] * 8
+    cohort, _ = make(frame, site="combat")
+    same, notes = combat(cohort.frame, cohort.plan)
+    assert same is cohort.frame
+    assert "no ComBat" in notes[0]
