@@ -5,7 +5,10 @@ environments and cluster jobs, so that nothing has to be installed beside the li
 """
 
 import sys
+import threading
 from pathlib import Path
+
+from snakemake.scheduling.job_scheduler import JobScheduler
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -17,13 +20,29 @@ from glymph.inputs.config import settle_types
 
 provenance.show_package_to_scripts()
 
-# snakemake 9's rate limit starts a timer per scheduling pass, each of which starts another pass: a
-# main process that waits with jobs in hand fills a core. The default of 100 jobs a second limits
-# nothing here; a limit that the user sets stays.
-if (limit := workflow.scheduling_settings) and limit.max_jobs_per_timespan:
-    if (limit.max_jobs_per_timespan.max_jobs, limit.max_jobs_per_timespan.timespan) == (100, 1):
-        limit.max_jobs_per_timespan = None
 
+def wake_scheduler_once():
+    """Let snakemake's scheduler have one timer at a time.
+
+    Its rate limit (on by default) starts a timer on every pass while jobs wait; each timer causes a
+    pass, and so does each finished job: after n jobs there are n passes a second, which fill a core
+    with a few hundred. One waiting timer does the same.
+    """
+    waiting = set()
+
+    def once(scheduler, delay):
+        def wake():
+            waiting.discard(scheduler)
+            scheduler._open_jobs.release()
+
+        if scheduler not in waiting:
+            waiting.add(scheduler)
+            threading.Timer(delay, wake).start()
+
+    JobScheduler._schedule_reevalutation = once
+
+
+wake_scheduler_once()
 settle_types(config)
 OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"
