@@ -136,7 +136,8 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
     """Paragraphs to paste into a paper. ``imaging``: the configuration that made the metrics, None
     for a table that was made elsewhere."""
     settings, plan = results.settings, results.plan
-    covariates = _listed([_lower(label(c)) for c in plan["covariates"]]) or "none"
+    covariates = [_lower(label(c).split(",")[0]) for c in plan["covariates"]]
+    covariates = _listed(covariates or ["none"])
     found = []
     if imaging:
         found.append(_imaging(imaging))

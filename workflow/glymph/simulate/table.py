@@ -32,9 +32,11 @@ QUARTILES = {
     "epvs_total_volume_mm3": {"AD": (282.4, 457.5, 735.4), "AMCI": (192.6, 330.9, 512.4),
                               "NC": (222.3, 320.6, 473.7)},
     "epvs_total_count": {"AD": (11, 19, 29), "AMCI": (8.5, 14, 20.5), "NC": (10, 12, 17.5)},
-    "epvs_bg_fraction": {"AD": (0.149, 0.236, 0.311), "AMCI": (0.110, 0.184, 0.232),
-                         "NC": (0.134, 0.172, 0.240)},
+    "epvs_bg_per_mille": {"AD": (0.149, 0.236, 0.311), "AMCI": (0.110, 0.184, 0.232),
+                          "NC": (0.134, 0.172, 0.240)},
 }  # fmt: skip
+"""First quartile, median, third quartile. The study's BG fraction is plausible per mille of the
+brain only."""
 
 
 def draw(times: int = 1, seed: int = 1, null: bool = False) -> pd.DataFrame:
@@ -64,9 +66,9 @@ def _group(rng, group: str, times: int, like: str) -> pd.DataFrame:
     for name, values in QUARTILES.items():
         frame[name] = by_quartiles(rng.standard_normal(n) - 0.3 * shared, *values[like])
     frame["epvs_total_count"] = frame["epvs_total_count"].round()
-    frame["epvs_bg_volume_mm3"] = frame["epvs_total_volume_mm3"] * frame["epvs_bg_fraction"]
-    elsewhere = frame["epvs_total_volume_mm3"] - frame["epvs_bg_volume_mm3"]
-    frame["epvs_cso_volume_mm3"] = 0.7 * elsewhere
+    frame["epvs_bg_fraction_brain"] = frame.pop("epvs_bg_per_mille") / 1000
+    frame["epvs_bg_volume_mm3"] = frame["epvs_bg_fraction_brain"] * frame["brain_volume_mm3"]
+    frame["epvs_cso_volume_mm3"] = 0.4 * frame["epvs_total_volume_mm3"]
     frame["epvs_total_fraction_brain"] = frame["epvs_total_volume_mm3"] / frame["brain_volume_mm3"]
     return frame
 
