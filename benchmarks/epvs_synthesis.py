@@ -78,6 +78,7 @@ class Tally:
             "object_precision": precision,
             "object_f1": 2 * recall * precision / max(recall + precision, 1e-9),
             "count_correlation": np.corrcoef(true, measured)[0, 1] if spread else np.nan,
+            "most_in_empty_head": measured[true == 0].max() if (true == 0).any() else np.nan,
             "mean_true_count": true.mean(),
             "mean_count": measured.mean(),
         }

@@ -116,6 +116,8 @@ def test_snakemakes_own_report_works(study):
     snakemake("--report", "snakemake_report.html", *settings(), cwd=study[0])
     page = (study[0] / "snakemake_report.html").read_text()
     assert "groups_alps" in page
+    assert "A figure of the cohort" in page
+    assert "Research use only" in page
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,11 @@ def wake_scheduler_once():
 
 
 wake_scheduler_once()
+
+
+report: "../report/workflow.rst"
+
+
 settle_types(config)
 OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"

@@ -14,6 +14,7 @@ rule qc_page:
     output:
         page=report(
             unit_path("", "qc.html"),
+            caption="../report/subject.rst",
             category="Subjects",
             labels={"subject": "{prefix}"},
         ),

@@ -17,6 +17,7 @@ rule report_figures:
         folder=report(
             directory(f"{OUT}/group/figures"),
             patterns=["{name}.png"],
+            caption="../report/figure.rst",
             category="Figures",
             labels={"figure": "{name}"},
         ),
@@ -44,7 +45,12 @@ rule report_page:
         agreement=agreement_tables(),
         figures=rules.report_figures.output.folder,
     output:
-        page=report(f"{OUT}/report/report.html", category="Report", labels={"report": "page"}),
+        page=report(
+            f"{OUT}/report/report.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"report": "page"},
+        ),
         word=f"{OUT}/report/report.docx",
     log:
         f"{OUT}/logs/report_page.log",

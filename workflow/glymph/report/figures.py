@@ -28,6 +28,10 @@ MOST_SUBJECTS = 400
 """Rows of the cohort's picture; beyond, subjects are shown in equal steps."""
 
 
+LEAST_BOX, LEAST_VIOLIN = 5, 10
+"""Values that quartiles, and a density, can be drawn from; fewer get a line at the median."""
+
+
 def _grid(count: int, columns: int, height: float):
     columns = min(columns, count)
     rows = -(-count // columns)
@@ -58,12 +62,14 @@ def _raincloud(axis, results: Results, frame: pd.DataFrame, metric: str) -> None
     for place, group in enumerate(results.groups):
         values = frame.loc[frame["group"] == group, metric].dropna().to_numpy(float)
         colour = results.colours[group]
-        if len(values) > 2 and np.ptp(values) > 0:
+        if len(values) >= LEAST_VIOLIN and np.ptp(values) > 0:
             parts = axis.violinplot(values, [place + 0.12], widths=0.6, showextrema=False,
                                     side="high")  # fmt: skip
             for body in parts["bodies"]:
                 body.set(facecolor=colour, alpha=0.25, linewidth=0)
-        if len(values):
+        if 0 < len(values) < LEAST_BOX:
+            axis.hlines(np.median(values), place - 0.08, place + 0.08, color=colour, linewidth=1.6)
+        elif len(values):
             axis.boxplot(
                 values, positions=[place], widths=0.16, showfliers=False, patch_artist=True,
                 boxprops={"facecolor": "white", "edgecolor": colour},
