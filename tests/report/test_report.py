@@ -5,6 +5,8 @@ import pandas as pd
 import pytest
 
 from glymph.common.images import write_json
+from glymph.epvs.agreement import MEASURES
+from glymph.metrics.agreement import summary
 from glymph.report import figures, tables, text
 from glymph.report.results import load_results, number, p_text, short_label
 from glymph.stats.comparison import compare_all
@@ -150,19 +152,76 @@ def test_methods_name_the_engines_in_use(report_on):
     results = report_on(draw({"AD": 5, "NC": 5}), test="kruskal")
     imaging = {
         "anat": {"brain": "bet"}, "epvs": {"engine": "frangi", "regions": "atlas"},
-        "dwi": {"denoise": "none", "motion": "dipy", "b_max": 1500},
+        "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
+                "b_max": 1500},
         "alps": {"rois": "study", "axes": "template"},
     }  # fmt: skip
     words = " ".join(text.methods(results, imaging, {"scipy": "1"}))
-    for expected in ("by BET", "Frangi's filter", "(dipy)", "template axes", "Kruskal-Wallis"):
+    for expected in ("by BET", "Frangi's filter", "(DIPY)", "template axes", "Kruskal-Wallis"):
         assert expected in words
     assert "denoised" not in words
     assert "analysis of covariance" not in words.split("Demographics")[0]
 
 
-def test_agreement_gives_table_2(report_on):
+def rows_of_agreement():
+    pairs = [("workflow", "r1"), ("workflow", "r2"), ("workflow", "union"), ("r1", "r2")]
+    base = dict.fromkeys(MEASURES, 0.1)
+    return [
+        {"participant_id": f"sub-{g}{k}", "session_id": None, "group": g, "result": a,
+         "reference": b} | base | {"dice": 0.5 + 0.1 * k if b == "union" else 0.1}
+        for g in ("AD", "NC") for k in range(4) for a, b in pairs
+    ]  # fmt: skip
+
+
+def test_agreement_gives_table_2_and_figure_3_of_the_union_alone(report_on, tmp_path):
     results = report_on(draw({"AD": 5, "NC": 5}))
-    results.tables["agreement_summary"] = pd.DataFrame(
-        {"group": ["AD"], "dice": ["0.8 (0.7, 0.9)"]}
-    )
+    assert figures.agreement(results) is None
+    rows = rows_of_agreement()
+    results.tables["agreement"] = pd.DataFrame(rows)
+    results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
     assert "Table 2" in tables.all_tables(results)["agreement"].title
+    first = figures.agreement(results).axes[0]
+    heights = np.concatenate([c.get_offsets()[:, 1] for c in first.collections
+                              if len(c.get_offsets()) > 1])  # fmt: skip
+    assert sorted(heights) == pytest.approx(sorted([0.5, 0.6, 0.7, 0.8] * 2))
+
+
+def test_null_effects_can_be_drawn(report_on):
+    """Intervals of effects near nothing need not hold the estimate."""
+    results = report_on(draw({"AD": 20, "NC": 20}))
+    results["sensitivity"].loc[:, ["effect", "effect_low", "effect_high"]] = [0.0002, 0.0, 0.0]
+    assert figures.sensitivity(results) is not None
+
+
+def test_residual_scatter_survives_a_score_that_cannot_be_used(report_on):
+    results = report_on(draw({"AD": 8, "NC": 8}).assign(moca=20), scatter="residual")
+    assert figures.with_scores(results, results.metrics("alps_")) is not None
+
+
+def test_dollar_signs_are_no_formulas(report_on, tmp_path):
+    results = report_on(draw({"$\\x$": 12, "NC": 12}))
+    for name, figure in figures.draw_all(results).items():
+        figures.save(figure, tmp_path, name)
+
+
+def test_the_same_results_give_the_same_bytes_and_text_stays_text(report_on, tmp_path):
+    results = report_on(draw({"AD": 12, "NC": 12}))
+    kept = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        figures.save(figures.draw_all(results)["groups_alps"], tmp_path / folder, "f")
+        kept.append({k: (tmp_path / folder / f"f.{k}").read_bytes() for k in figures.FORMATS})
+    assert kept[0] == kept[1]
+    assert b"<text" in kept[0]["svg"]
+
+
+def test_chance_is_not_called_telling_apart(report_on):
+    results = report_on(draw({"AD": 20, "NC": 20}, seed=5, shift=0.0))
+    assert "told no pair of groups apart better than chance" in text.main_result(results)[1]
+
+
+def test_citations_are_of_what_was_used(report_on):
+    results = report_on(draw({"AD": 5, "NC": 5}))
+    imaging = {"anat": {"brain": "bet"}, "epvs": {"engine": "none", "regions": "atlas"}}
+    assert not any("MONAI" in line or "Zhu" in line for line in text.citations(results, imaging))
+    assert not any("Avants" in line for line in text.citations(results, None))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.stats.cohort import read, reload
+from glymph.stats.cohort import read, reload, same_rows
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 from tests.stats.conftest import draw
@@ -34,8 +34,8 @@ def test_everyone_is_analysed_or_listed_with_a_reason(make):
     assert {r["participant_id"]: r["reason"].split(" (")[0] for r in cohort.left_out} == {
         "sub-AD000": "excluded by the configuration", "sub-AD001": "excluded by the configuration",
         "sub-AD002": "no group in the table",
-        "sub-NC001": "another session of this subject is analysed",
-        "sub-NC002": "another session of this subject is analysed",
+        "sub-NC001": "not the session that is analysed",
+        "sub-NC002": "not the session that is analysed",
     }  # fmt: skip
 
 
@@ -52,12 +52,68 @@ def test_one_session_of_a_subject_is_analysed_all_are_kept_for_the_mixed_model(m
     assert any("several sessions" in note for note in cohort.notes)
 
 
-def test_a_subject_without_the_wanted_session_is_listed(make):
+def test_a_label_takes_that_session_alone(make):
     frame = draw({"AD": 4, "NC": 4}).assign(session_id="ses-1")
-    more = frame.iloc[[0]].assign(session_id="ses-3")
-    cohort, _ = make(pd.concat([frame, more]), session="ses-2")
-    assert everyone(cohort) == 9
-    assert "sub-AD000" not in set(cohort.frame["participant_id"])
+    again = frame.iloc[[0, 5]].assign(session_id="ses-2")
+    cohort, _ = make(pd.concat([frame, again]), session="ses-2")
+    assert set(cohort.frame["participant_id"]) == {"sub-AD000", "sub-NC001"}
+    assert everyone(cohort) == 10
+
+
+def test_sessions_sort_as_numbers(make):
+    frame = draw({"AD": 3, "NC": 3}).assign(session_id="ses-10")
+    cohort, _ = make(pd.concat([frame, frame.assign(session_id="ses-2")]))
+    assert set(cohort.frame["session_id"]) == {"ses-2"}
+
+
+def test_spaces_in_group_names_lose_nobody(make, tmp_path):
+    frame = draw({"AD": 4, "NC": 4})
+    frame["group"] = frame["group"].replace({"AD": " early\u00a0 AD "})
+    cohort, _ = make(frame)
+    write("analysed", cohort.frame.to_dict("records"), tmp_path / "analysed.tsv", {})
+    again, _ = reload(tmp_path / "analysed.tsv", vars(cohort.plan))
+    assert again["group"].value_counts().to_dict() == {"early AD": 4, "NC": 4}
+
+
+def test_a_covariate_without_values_is_left_out_and_named(make):
+    cohort, _ = make(draw({"AD": 4, "NC": 4}).assign(education=np.nan))
+    assert cohort.plan.covariates == ["age", "sex"]
+    assert "education is not in the table or has no values, and was left out" in cohort.notes
+
+
+def test_a_stray_word_does_not_make_categories_of_ages(make):
+    frame = draw({"AD": 8, "NC": 8}).astype({"age": object})
+    frame.loc[0, "age"] = "unknown"
+    frame.loc[1, "age"] = "NA"
+    cohort, _ = make(frame)
+    assert cohort.plan.categorical == ["sex"]
+    assert cohort.frame["age"].isna().sum() == 2
+    assert "age: 'unknown' is not a number and counts as missing" in cohort.notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"groups": ["CN", "AD"]}, r"nobody belongs to group CN \(the table has: AD, NC\)"),
+        ({"exclude": ["sub-AD000", "sub-AD001", "sub-NC000", "sub-NC001"]}, "nobody can be"),
+    ],
+)
+def test_what_leaves_nobody_is_refused(make, changes, message):
+    with pytest.raises(BadInput, match=message):
+        make(draw({"AD": 2, "NC": 2}), **changes)
+
+
+def test_a_metric_that_is_named_twice_is_analysed_once(make):
+    metrics = ["alps_native_mean", "alps_native_mean"]
+    cohort, _ = make(draw({"AD": 4, "NC": 4}), metrics=metrics)
+    assert cohort.plan.metrics == ["alps_native_mean"]
+
+
+def test_a_configured_column_goes_before_one_of_the_same_name(make):
+    frame = draw({"AD": 4, "NC": 4})
+    frame["dx"], frame["group"] = frame["group"], "arm 1"
+    cohort, _ = make(frame, columns={"group": "dx"})
+    assert cohort.plan.groups == ["AD", "NC"]
 
 
 def test_entries_that_are_no_numbers_are_missing_and_named(make):
@@ -128,6 +184,27 @@ def test_combat_takes_the_site_out_and_leaves_the_group_in(make):
     assert abs(of_site["a"] - of_site["b"]) < 0.05
     of_group = harmonised.groupby("group", observed=True)["alps_native_mean"].mean()
     assert of_group["NC"] - of_group["AD"] == pytest.approx(0.3, abs=0.1)
+
+
+def test_discrimination_sees_what_was_measured(make, tmp_path):
+    """Harmonising uses all subjects and their groups: its values may not enter the folds."""
+    frame = draw({"AD": 12, "NC": 12})
+    frame["site"] = ["a", "b"] * 12
+    again = frame.assign(session_id="ses-2")
+    cohort, _ = make(pd.concat([frame.assign(session_id="ses-1"), again]), site="combat")
+    harmonised, _ = combat(cohort.frame, cohort.plan)
+    found = same_rows(cohort.everything, harmonised)
+    assert len(found) == 24
+    assert set(found["session_id"]) == {"ses-1"}
+    np.testing.assert_allclose(found["alps_native_mean"], frame["alps_native_mean"], rtol=1e-12)
+
+
+def test_combat_refuses_sites_that_are_groups(make):
+    frame = draw({"AD": 12, "NC": 12})
+    frame["site"] = frame["group"].map({"AD": "a", "NC": "b"})
+    cohort, _ = make(frame, site="combat")
+    _, notes = combat(cohort.frame, cohort.plan)
+    assert notes == ["no ComBat: the sites cannot be told apart from groups and covariates"]
 
 
 def test_combat_says_why_it_cannot(make):

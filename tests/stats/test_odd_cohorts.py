@@ -33,6 +33,10 @@ COHORTS = {
     "a covariate is the group": age_is_the_group(draw({"AD": 6, "MCI": 6, "NC": 6})),
     "no scores": without_scores(draw({"AD": 8, "NC": 8})),
     "no covariates at all": draw({"AD": 8, "NC": 8}).assign(age=np.nan, sex=None, education=np.nan),
+    "a group without covariates": draw({"AD": 6, "NC": 6}).assign(
+        age=lambda f: f["age"].where(f["group"] == "NC")
+    ),
+    "a metric is a score": draw({"AD": 8, "NC": 8}).assign(alps_native_mean=lambda f: f["moca"]),
     "a group without values": draw({"AD": 6, "NC": 6}).assign(
         alps_native_mean=lambda f: f["alps_native_mean"].where(f["group"] == "AD")
     ),
@@ -84,7 +88,7 @@ def reason_of(make, name, metric):
         ("groups of one", "alps_native_mean", "no group has a second subject"),
         ("a covariate is the group", "alps_native_mean",
          "no ANCOVA: a covariate cannot be told apart from the groups"),
-        ("no covariates at all", "alps_native_mean",
+        ("a group without covariates", "alps_native_mean",
          "no ANCOVA: no subject of group AD has all covariates"),
         ("a group without values", "alps_native_mean", "fewer than two groups have values"),
     ],
@@ -108,6 +112,31 @@ def test_a_covariate_that_follows_from_others_is_named(make):
     cohort, settings = make(frame, covariates=["age", "education"])
     (row,) = compare(cohort.frame, "alps_native_mean", cohort.plan, settings)["tests"]
     assert "education follows from the other covariates" in row["note"]
+
+
+def test_a_nested_site_keeps_what_it_adds(make):
+    """Scanner x is sites a and b, scanner y is c: whichever comes first, both explain the same."""
+    frame = draw({"AD": 30, "NC": 30})
+    frame["site"] = ["a", "b", "c"] * 20
+    frame["scanner"] = frame["site"].map({"a": "x", "b": "x", "c": "y"})
+    rows = []
+    for covariates in (["site", "scanner"], ["scanner", "site"]):
+        cohort, settings = make(frame, covariates=covariates)
+        rows += compare(cohort.frame, "alps_native_mean", cohort.plan, settings)["tests"]
+    assert rows[0]["ancova_f"] == pytest.approx(rows[1]["ancova_f"], rel=1e-9)
+    assert rows[0]["note"] == "scanner follows from the other covariates and was left out"
+    assert rows[1]["note"].startswith("site follows partly")
+
+
+def test_n_of_ancova_are_those_with_all_covariates(make):
+    frame = draw({"AD": 15, "NC": 15})
+    frame.loc[[0, 1, 20], "age"] = np.nan
+    cohort, settings = make(frame, test="ancova")
+    found = compare(cohort.frame, "alps_native_mean", cohort.plan, settings)
+    assert (found["tests"][0]["n"], found["tests"][0]["missing"]) == (27, 3)
+    (pair,) = found["pairs"]
+    assert (pair["n1"], pair["n2"]) == (13, 14)
+    assert pair["df"] == found["tests"][0]["df2"]
 
 
 def test_metrics_that_the_table_lacks_are_listed(make):

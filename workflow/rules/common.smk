@@ -145,6 +145,13 @@ def stats_settings(*keys):
     return {key: filled(config["stats"][key]) for key in keys or config["stats"]}
 
 
+def statistics_definitions():
+    """Fingerprints of what names and describes the columns of the statistics."""
+    return [
+        provenance.file_hash(ROOT / "resources" / f"{n}.yaml") for n in ("statistics", "metrics")
+    ]
+
+
 def stats_tables(wildcards):
     """Every table of stage stats, so that the report is made anew when one changes."""
     return [

@@ -31,6 +31,7 @@ rule report_figures:
     params:
         settings=stats_settings("alpha", "colours", "scatter"),
         code=code("report/figures.py"),
+        definitions=statistics_definitions(),
     message:
         "Draw the figures"
     script:
@@ -66,6 +67,7 @@ rule report_page:
         config=config,
         pages=subject_pages(),
         code=code("report/page.py"),
+        definitions=statistics_definitions(),
         layout=provenance.file_hash(ROOT / "workflow" / "glymph" / "report" / "report.html.j2"),
     message:
         "Write the report"

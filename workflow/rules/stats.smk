@@ -31,12 +31,21 @@ rule stats_cohort:
         mem_mb=2000,
         runtime=10,
     params:
-        settings=stats_settings(),
+        settings=stats_settings(
+            "groups",
+            "metrics",
+            "scores",
+            "covariates",
+            "categorical",
+            "features",
+            "session",
+            "site",
+        ),
         columns=config["participants"]["columns"],
         groups=config["participants"]["groups"],
         exclude=config["exclude"],
         code=code("stats/cohort.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Decide who is analysed"
     script:
@@ -61,7 +70,7 @@ rule stats_demographics:
     params:
         settings=stats_settings("alpha", "seed"),
         code=code("stats/demographics.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Describe covariates and scores by group"
     script:
@@ -88,7 +97,7 @@ rule stats_comparison:
     params:
         settings=stats_settings("metrics", "test", "alpha", "seed"),
         code=code("stats/comparison.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Compare the groups"
     script:
@@ -113,7 +122,7 @@ rule stats_correlations:
     params:
         settings=stats_settings("correlation"),
         code=code("stats/correlations.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Correlate metrics with scores"
     script:
@@ -124,6 +133,7 @@ rule stats_discrimination:
     """Cross-validate the discrimination of groups by ALPS, perivascular spaces and both."""
     input:
         analysed=rules.stats_cohort.output.analysed,
+        sessions=rules.stats_cohort.output.sessions,
         decisions=rules.stats_cohort.output.decisions,
     output:
         auc=f"{STATS}/discrimination.tsv",
@@ -142,7 +152,7 @@ rule stats_discrimination:
             "features", "folds", "repeats", "permutations", "regularisation", "seed"
         ),
         code=code("stats/discrimination.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Cross-validate the discrimination of groups"
     script:
@@ -166,7 +176,7 @@ rule stats_longitudinal:
     params:
         settings={},
         code=code("stats/longitudinal.py"),
-        definitions=provenance.file_hash(ROOT / "resources" / "statistics.yaml"),
+        definitions=statistics_definitions(),
     message:
         "Fit mixed models to several sessions"
     script:

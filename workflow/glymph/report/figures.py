@@ -5,6 +5,8 @@ Every function returns a matplotlib figure, or None where its data do not exist.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -15,6 +17,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from glymph.report.results import SETS, Results, p_text, short_label
+from glymph.stats.correlation import residuals
+from glymph.stats.design import NotComputable
 
 WIDTH = 7.1
 """Inches: the width of a printed page, so that points in the file are points in print."""
@@ -22,14 +26,21 @@ STYLE = {
     "font.size": 8, "axes.titlesize": 8.5, "axes.labelsize": 8, "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5, "legend.fontsize": 7.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.linewidth": 0.7, "svg.fonttype": "none",
-    "pdf.fonttype": 42, "font.family": "DejaVu Sans",
+    "pdf.fonttype": 42, "svg.hashsalt": "glymph", "font.family": "DejaVu Sans",
 }  # fmt: skip
 MOST_SUBJECTS = 400
 """Rows of the cohort's picture; beyond, subjects are shown in equal steps."""
 
 
+MOST_LINES = 6
+"""Metrics in one figure of scores."""
 LEAST_BOX, LEAST_VIOLIN = 5, 10
 """Values that quartiles, and a density, can be drawn from; fewer get a line at the median."""
+
+
+def _words(text: str) -> str:
+    """``text`` as it stands: matplotlib takes dollar signs for formulas."""
+    return text.replace("$", r"\$")
 
 
 def _grid(count: int, columns: int, height: float):
@@ -82,7 +93,7 @@ def _raincloud(axis, results: Results, frame: pd.DataFrame, metric: str) -> None
     sizes = [int(frame.loc[frame["group"] == g, metric].notna().sum()) for g in results.groups]
     axis.set_xticks(
         range(len(results.groups)),
-        [f"{g}\n{n}" for g, n in zip(results.groups, sizes, strict=True)],
+        [f"{_words(g)}\n{n}" for g, n in zip(results.groups, sizes, strict=True)],
     )
     axis.set_xlim(-0.5, len(results.groups) - 0.35)
     axis.set_ylabel(short_label(metric))
@@ -148,7 +159,7 @@ def _scatter(axis, results: Results, frame, metric: str, score: str) -> None:
     for group in results.groups:
         mine = shown["group"] == group
         axis.scatter(x[mine], y[mine], s=11, color=results.colours[group], alpha=0.7,
-                     linewidths=0, marker=results.markers[group], label=group,
+                     linewidths=0, marker=results.markers[group], label=_words(group),
                      rasterized=len(x) > 1000)  # fmt: skip
     if len(x) > 2 and np.ptp(x) > 0:
         slope, intercept = np.polyfit(x, y, 1)
@@ -158,21 +169,30 @@ def _scatter(axis, results: Results, frame, metric: str, score: str) -> None:
 
 
 def _left_over(results: Results, frame, metric: str, score: str):
-    from glymph.stats.correlation import residuals
-
+    """What the covariates leave of score and metric, and the subjects; nothing where they leave
+    nothing."""
     covariates = [c for c in results.plan["covariates"] if c not in (metric, score)]
     shown = frame.dropna(subset=[metric, score, *covariates])
-    categorical = results.plan["categorical"]
-    x, y, _, _ = residuals(shown, score, metric, covariates, categorical, "pearson")
+    try:
+        x, y, _, _ = residuals(
+            shown, score, metric, covariates, results.plan["categorical"], "pearson"
+        )
+    except NotComputable:
+        shown = shown.iloc[:0]
+        x, y = shown[score], shown[metric]
     return pd.Series(x, shown.index), pd.Series(y, shown.index), shown
 
 
 def agreement(results: Results) -> Figure | None:
-    """Agreement of every rated subject with the raters, by group (Figure 3 of the study)."""
+    """Agreement of the workflow with the raters' union (the one rater where there is one), every
+    rated subject a point, by group (Figure 3 of the study)."""
     if "agreement" not in results.tables:
         return None
     table = results["agreement"]
-    table = table[table["first"] == "workflow"] if "first" in table else table
+    table = table[table["result"] == "workflow"]
+    references = list(dict.fromkeys(table["reference"]))
+    reference = "union" if "union" in references else next(iter(references), None)
+    table = table[table["reference"] == reference]
     measures = [m for m in ("dice", "recall", "precision", "object_f1") if m in table]
     if not len(table) or not measures:
         return None
@@ -189,7 +209,7 @@ def agreement(results: Results) -> Figure | None:
                          marker=results.markers.get(group, "o"))  # fmt: skip
             if len(values):
                 axis.hlines(np.median(values), place - 0.28, place + 0.28, color=colour)
-        axis.set_xticks(range(len(groups)), [g or "all" for g in groups])
+        axis.set_xticks(range(len(groups)), [_words(g or "all") for g in groups])
         axis.set(
             ylim=(-0.02, 1.02), title=measure.replace("_", " "), xlim=(-0.5, len(groups) - 0.5)
         )
@@ -217,7 +237,9 @@ def roc(results: Results) -> Figure | None:
             name = f"{features} {rows.loc[features, 'auc']:.2f} ({low:.2f}, {high:.2f})"
             style = {"linestyle": lines[k % len(lines)], "color": SETS[k % len(SETS)]}
             axis.plot(curve["fpr"], curve["tpr"], linewidth=1.3, label=name, **style)
-        axis.set(title=contrast, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
+        axis.set(
+            title=_words(contrast), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal"
+        )
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=7)
     return figure
 
@@ -235,7 +257,7 @@ def calibration(results: Results) -> Figure | None:
         for k, (features, part) in enumerate(rows.groupby("features", sort=False)):
             axis.plot(part["predicted"], part["observed"], marker=MARK[k % len(MARK)], markersize=4,
                       linewidth=0.9, color=SETS[k % len(SETS)], label=features)  # fmt: skip
-        axis.set(title=contrast, xlabel="predicted share", ylabel="observed share",
+        axis.set(title=_words(contrast), xlabel="predicted share", ylabel="observed share",
                  xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")  # fmt: skip
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
@@ -290,7 +312,7 @@ def cohort(results: Results) -> Figure | None:
     edges = np.cumsum([0, *shown["group"].value_counts().reindex(results.groups).tolist()])
     middles = (edges[:-1] + edges[1:]) / 2 - 0.5
     sizes = frame["group"].value_counts()
-    axis.set_yticks(middles, [f"{g}\nn = {sizes.get(g, 0)}" for g in results.groups])
+    axis.set_yticks(middles, [f"{_words(g)}\nn = {sizes.get(g, 0)}" for g in results.groups])
     for edge in edges[1:-1]:
         axis.axhline(edge - 0.5, color="black", linewidth=1)
     axis.tick_params(length=0)
@@ -311,7 +333,9 @@ def sensitivity(results: Results) -> Figure | None:
         y = np.arange(len(names)) + 0.8 * (k / max(len(analyses) - 1, 1) - 0.5) * 0.85
         axis.errorbar(
             rows["effect"], y,
-            xerr=[rows["effect"] - rows["effect_low"], rows["effect_high"] - rows["effect"]],
+            # Intervals need not hold the estimate (a noncentral F near 0): no arm below 0.
+            xerr=[(rows["effect"] - rows["effect_low"]).clip(lower=0),
+                  (rows["effect_high"] - rows["effect"]).clip(lower=0)],
             fmt=MARK[k % len(MARK)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)],
             label=analysis,
         )  # fmt: skip
@@ -323,14 +347,14 @@ def sensitivity(results: Results) -> Figure | None:
 
 
 def draw_all(results: Results) -> dict[str, Figure]:
-    """All figures that the data allow, by file name."""
+    """All figures that the data allow, by file name. To be saved with `save`."""
     with plt.rc_context(STYLE):
         drawn = {
             "cohort": cohort(results),
             "groups_alps": by_group(results, results.metrics("alps_")),
             "groups_epvs": by_group(results, results.metrics("epvs_")),
             "groups_other": by_group(results, results.other_metrics),
-            "scores_epvs": with_scores(results, results.metrics("epvs_")[:6]),
+            "scores_epvs": with_scores(results, results.metrics("epvs_")[:MOST_LINES]),
             "scores_alps": with_scores(results, results.metrics("alps_")),
             "correlations": correlation_matrix(results),
             "roc": roc(results),
@@ -339,3 +363,19 @@ def draw_all(results: Results) -> dict[str, Figure]:
             "sensitivity": sensitivity(results),
         }
     return {name: figure for name, figure in drawn.items() if figure is not None}
+
+
+FORMATS = {
+    "png": {"dpi": 200},
+    "svg": {"metadata": {"Date": None}},
+    "pdf": {"metadata": {"CreationDate": None}},
+}
+"""No dates in the files: the same results give the same bytes."""
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write ``figure`` as PNG, SVG and PDF, with text as text."""
+    with plt.rc_context(STYLE):
+        for kind, options in FORMATS.items():
+            figure.savefig(folder / f"{name}.{kind}", bbox_inches="tight", **options)
+    plt.close(figure)

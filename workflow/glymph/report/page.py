@@ -21,9 +21,10 @@ SECTIONS = {
     "Other metrics": (["other"], ["groups_other"]),
     "Cognition": (
         ["correlations_alps", "correlations_epvs", "correlations_other"],
-        ["scores_alps", "scores_epvs", "correlations"],
+        ["scores_alps", "scores_epvs"],
     ),
-    "Telling the groups apart": (["discrimination"], ["roc", "calibration"]),
+    "ALPS and perivascular spaces": (["alps_epvs"], ["correlations"]),
+    "Telling the groups apart": (["discrimination", "auc_differences"], ["roc", "calibration"]),
     "Agreement with raters": (["agreement"], ["agreement"]),
     "Several sessions": (["longitudinal"], []),
     "Assumptions and sensitivity": (["assumptions"], ["sensitivity"]),
@@ -74,7 +75,7 @@ def render(
         who=text.who(results),
         sections=sections,
         methods=text.methods(results, imaging, provenance["software"]),
-        citations=text.citations(imaging),
+        citations=text.citations(results, imaging),
         provenance=provenance,
         pages=pages,
     )

@@ -69,8 +69,13 @@ def load_results(folder: str | Path, settings: dict, agreement: list[str]) -> Re
     return Results(tables, decided["plan"], decided["notes"], settings)
 
 
+TEXT = ("participant_id", "session_id", "group", "group1", "group2", "level", "features", "result",
+        "reference")  # fmt: skip
+"""Columns that stay text even where all their entries look like numbers."""
+
+
 def _read(path: Path) -> pd.DataFrame:
-    names = {"group": str, "group1": str, "group2": str, "level": str, "session_id": str}
+    names = dict.fromkeys(TEXT, str)
     return pd.read_csv(path, sep="\t", na_values=["n/a"], keep_default_na=False, dtype=names)
 
 

@@ -137,14 +137,19 @@ def assumptions(results: Results) -> Table:
     rows = [
         [label(r["metric"]), str(r["test"]), str(r["reason"]), p_text(r["shapiro_residuals_p"]),
          p_text(r["levene_p"]), p_text(r["slopes_p"]), p_text(r["ancova_p"]),
-         p_text(r["kruskal_p"]), p_text(r["anova_p"]), _text(r["note"]).replace("n/a", "")]
+         p_text(r["kruskal_p"]), p_text(r["anova_p"]), _count_text(r["ancova_n"]),
+         _text(r["note"]).replace("n/a", "")]
         for _, r in results["comparison"].iterrows()
     ]  # fmt: skip
     head = ["", "test", "reason", "Shapiro-Wilk of residuals", "Levene", "homogeneity of slopes",
-            "ANCOVA P", "Kruskal-Wallis P", "one-way ANOVA P", "note"]  # fmt: skip
+            "ANCOVA P", "Kruskal-Wallis P", "one-way ANOVA P", "n of ANCOVA", "note"]  # fmt: skip
     return Table("assumptions", "Assumptions and the choice of tests", head, rows,
                  "A small P of Levene or of the slopes says that ANCOVA's picture is too simple: "
                  "read the Kruskal-Wallis P beside it.")  # fmt: skip
+
+
+def _count_text(value) -> str:
+    return "n/a" if pd.isna(value) else f"{value:.0f}"
 
 
 def correlations(results: Results, metrics: list[str], name: str, title: str) -> Table | None:
@@ -185,6 +190,39 @@ def discrimination(results: Results) -> Table:
     return Table("discrimination", "Discrimination of groups", head, rows, note)
 
 
+def auc_differences(results: Results) -> Table:
+    """Feature sets against one another, on the same folds."""
+    rows = [
+        [r["contrast"], f"{r['features1']} - {r['features2']}",
+         f"{r['difference']:.3f} ({r['low']:.3f}, {r['high']:.3f})", p_text(r["p"])]
+        for _, r in results["auc_differences"].iterrows()
+    ]  # fmt: skip
+    return Table("auc_differences", "Differences of AUC between sets of features",
+                 ["groups", "features", "difference (95 % CI)", "P"], rows,
+                 "Resampled t test, corrected for overlapping training sets.")  # fmt: skip
+
+
+def alps_epvs(results: Results) -> Table:
+    """ALPS with perivascular spaces, whole cohort."""
+    table = results["alps_epvs"]
+    table = table[table["group"] == "all"]
+    rows = []
+    for (x, y), part in table.groupby(["x", "y"], sort=False):
+        cells = []
+        for kind in ("plain", "partial"):
+            r = part[part["kind"] == kind].iloc[0]
+            if pd.isna(r["r"]):
+                cells += [f"not computed: {r['reason']}", ""]
+                continue
+            cells += [f"{r['r']:.2f} ({number(r['r_low'], 2)}, {number(r['r_high'], 2)})",
+                      p_text(r["p_fdr"])]  # fmt: skip
+        rows.append([label(x), label(y), *cells])
+    head = ["", "with", "ρ (95 % CI)", "P (FDR)", "partial ρ (95 % CI)", "P (FDR)"]
+    return Table("alps_epvs", "ALPS and perivascular spaces", head, rows,
+                 "Spearman correlation, plain and given the covariates, all groups together; "
+                 "within groups: group/stats/alps_epvs.tsv.")  # fmt: skip
+
+
 def left_out(results: Results) -> Table:
     rows = [[_text(v) for v in row] for row in results["left_out"].itertuples(index=False)]
     return Table("left_out", "Not analysed", ["subject", "session", "reason"], rows)
@@ -200,9 +238,10 @@ def longitudinal(results: Results) -> Table | None:
         interval = "" if pd.isna(r["low"]) else f"{number(r['low'])}, {number(r['high'])}"
         estimate = "" if pd.isna(r["estimate"]) else number(r["estimate"])
         rows.append([label(r["metric"]), r["term"] if r["term"] != "none" else str(r["reason"]),
-                     estimate, interval, p_text(r["p"]), _text(r["n_subjects"]),
-                     _text(r["n_sessions"])])  # fmt: skip
-    head = ["", "term", "estimate", "95 % CI", "P", "subjects", "sessions"]
+                     estimate, interval, p_text(r["p"]), _count_text(r["n_subjects"]),
+                     _count_text(r["n_sessions"]),
+                     _text(r["note"]).replace("n/a", "")])  # fmt: skip
+    head = ["", "term", "estimate", "95 % CI", "P", "subjects", "sessions", "note"]
     return Table("longitudinal", "Change over sessions (mixed models)", head, rows)
 
 
@@ -221,7 +260,9 @@ def all_tables(results: Results) -> dict[str, Table]:
         correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
         correlations(results, results.other_metrics, "correlations_other",
                      "Other metrics and cognition"),
+        alps_epvs(results),
         discrimination(results),
+        auc_differences(results),
         longitudinal(results),
         left_out(results),
     ]  # fmt: skip

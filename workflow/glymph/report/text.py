@@ -18,6 +18,7 @@ CITATIONS = {
     "scikit-learn": "Pedregosa F, et al. J Mach Learn Res 2011;12:2825-2830",
     "FDR": "Benjamini Y, Hochberg Y. J R Stat Soc B 1995;57:289-300. "
     "doi:10.1111/j.2517-6161.1995.tb02031.x",
+    "ComBat": "Fortin JP, et al. Neuroimage 2018;167:104-120. doi:10.1016/j.neuroimage.2017.11.024",
     "resampled t": "Nadeau C, Bengio Y. Mach Learn 2003;52:239-281. doi:10.1023/A:1024068626366",
 }
 CAPTIONS = {
@@ -29,8 +30,9 @@ CAPTIONS = {
     "groups_epvs": "Enlarged perivascular spaces by group, drawn as ALPS; the tests are those of "
     "Table 3.",
     "groups_other": "Other metrics by group, drawn as ALPS.",
-    "scores_epvs": "Perivascular spaces and cognition (Figure 4 of the study). R² and P: partial "
-    "correlation given the covariates, all groups together. Line: least squares.",
+    "scores_epvs": "Perivascular spaces and cognition (Figure 4 of the study), the first six "
+    "metrics of the configuration. R² and P: partial correlation given the covariates, all groups "
+    "together. Line: least squares.",
     "scores_alps": "ALPS and cognition (Figure 5 of the study), drawn as before.",
     "correlations": "Spearman correlation between all metrics and scores, all groups together, "
     "without covariates.",
@@ -38,8 +40,8 @@ CAPTIONS = {
     "the pointwise 95 % band of the set with the highest AUC. Numbers: AUC with its interval.",
     "calibration": "Predicted against observed share of the second group, in five bins; the "
     "diagonal is perfect.",
-    "agreement": "Agreement of the segmentation with raters, subject by subject (Figure 3 of the "
-    "study); lines are medians.",
+    "agreement": "Agreement of the segmentation with the union of the raters (or the one rater), "
+    "subject by subject (Figure 3 of the study); lines are medians.",
     "sensitivity": "Effect sizes of the comparison of groups when one choice is changed at a time.",
 }  # fmt: skip
 
@@ -64,7 +66,7 @@ def _difference(results: Results) -> str:
         )
     best = found.sort_values(["p", "effect"], ascending=[True, False]).iloc[0]
     part = results["groups"]
-    part = part[part["metric"] == best["metric"]].set_index("group")
+    part = part[(part["metric"] == best["metric"]) & (part["n"] > 0)].set_index("group")
     which = "mean" if best["test"] == "ANCOVA" else "median"
     values = _listed([f"{number(part.loc[g, which])} in {g}" for g in results.groups
                       if g in part.index])  # fmt: skip
@@ -72,8 +74,8 @@ def _difference(results: Results) -> str:
     p = f"P {p}" if p.startswith("<") else f"P = {p}"
     return (
         f"{len(found)} of {len(tested)} metrics differed between {groups} after correction for the "
-        f"false-discovery rate, most clearly {_lower(label(best['metric']))}: {which} {values} "
-        f"({best['test']}, corrected {p}, {best['effect_name'].replace('2', '²')} "
+        f"false-discovery rate, most clearly {_lower(label(best['metric']))}: unadjusted {which} "
+        f"{values} ({best['test']}, corrected {p}, {best['effect_name'].replace('2', '²')} "
         f"{number(best['effect'], 2)}, 95 % CI {number(best['effect_low'], 2)} to "
         f"{number(best['effect_high'], 2)})."
     )
@@ -82,28 +84,47 @@ def _difference(results: Results) -> str:
 def _association(results: Results) -> str:
     table = results["correlations"]
     table = table[(table["group"] == "all") & table["r"].notna()]
-    found = table[table["p_fdr"] < results.settings["alpha"]]
+    beyond = " beyond the covariates" if results.plan["covariates"] else ""
     sentence = "No correlation of a metric with a score could be computed"
     if len(table):
-        sentence = "No metric was related to a cognitive score beyond the covariates"
+        sentence = (
+            f"No metric was related to a cognitive score{beyond} after correction for the "
+            "false-discovery rate"
+        )
+    found = table[table["p_fdr"] < results.settings["alpha"]]
     if len(found):
         best = found.loc[found["r2"].idxmax()]
         sign = "higher" if best["r"] > 0 else "lower"
+        kind = "partial " if results.plan["covariates"] else ""
         sentence = (
-            f"{_upper(label(best['x']))} went with {sign} {label(best['y'])} beyond the covariates "
-            f"(partial r = {best['r']:.2f}, 95 % CI {best['r_low']:.2f} to {best['r_high']:.2f}, "
-            f"n = {best['n']:.0f})"
+            f"{_upper(label(best['x']))} went with {sign} {label(best['y'])}{beyond} "
+            f"({kind}{best['method'].capitalize()} r = {best['r']:.2f}, 95 % CI "
+            f"{number(best['r_low'], 2)} to {number(best['r_high'], 2)}, n = {best['n']:.0f}, "
+            f"corrected P {_equals(best['p_fdr'])})"
         )
+    return f"{sentence}; {_apart(results)}."
+
+
+def _equals(p: float) -> str:
+    shown = p_text(p)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _apart(results: Results) -> str:
+    """The pair of groups that imaging tells apart best, if it tells any apart."""
+    pairs = {f"{a} vs {b}" for a in results.groups for b in results.groups}
     auc = results["discrimination"]
     auc = auc[auc["auc"].notna() & (auc["features"] != "demographics")]
-    auc = auc[[c.count(" vs ") == 1 for c in auc["contrast"]]]
+    auc = auc[auc["contrast"].isin(pairs)]
     if not len(auc):
-        return sentence + "."
+        return "whether imaging tells the groups apart could not be examined"
     best = auc.loc[auc["auc"].idxmax()]
-    return sentence + (
-        f"; the pair of groups that imaging told apart best was {best['contrast']} "
+    if not best["auc_low"] > 0.5:
+        return "imaging told no pair of groups apart better than chance"
+    return (
+        f"the pair of groups that imaging told apart best was {best['contrast']} "
         f"({best['features']}, cross-validated AUC {best['auc']:.2f}, 95 % CI "
-        f"{best['auc_low']:.2f} to {best['auc_high']:.2f})."
+        f"{best['auc_low']:.2f} to {best['auc_high']:.2f})"
     )
 
 
@@ -169,10 +190,25 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
         f"(C = {settings['regularisation']:g}) on standardised features, in {settings['repeats']} "
         f"times repeated stratified cross-validation with at most {settings['folds']} folds; "
         "everything was fitted inside the folds. Intervals and differences of the AUC are by the "
-        "resampled t test corrected for overlapping training sets, P by "
-        f"{settings['permutations']} permutations of the groups. P below {settings['alpha']:g} is "
-        "called significant."
+        "resampled t test corrected for overlapping training sets"
+        + (
+            f", P by {settings['permutations']} permutations of the groups"
+            if settings["permutations"]
+            else ""
+        )
+        + f". P below {settings['alpha']:g} is called significant."
     )
+    if results["longitudinal"]["estimate"].notna().any():
+        found.append(
+            "Change over sessions was modelled by linear mixed models with a random intercept per "
+            "subject (restricted maximum likelihood, Wald tests)."
+        )
+    if settings["site"] == "combat":
+        found.append(
+            "Metrics were harmonised over sites by ComBat with groups and covariates preserved, "
+            "except for the discrimination of groups and the mixed models, which saw them as "
+            "measured."
+        )
     versions = ", ".join(f"{name} {version}" for name, version in software.items())
     found.append(f"Software: {versions}.")
     return found
@@ -198,16 +234,34 @@ def _imaging(config: dict) -> str:
             f"from {regions[epvs['regions']]}."
         )
     denoised = " denoised (Marchenko-Pastur PCA)," if dwi["denoise"] == "mppca" else ""
+    unrung = " freed from Gibbs ringing," if dwi["unring"] else ""
+    moved = {
+        "ants": "corrected for motion and eddy currents (ANTs) with rotated gradients",
+        "dipy": "corrected for motion and eddy currents (DIPY) with rotated gradients",
+        "none": "not corrected for motion",
+    }[dwi["motion"]]
+    bent = {
+        "auto": "with a reverse-phase image where there was one",
+        "reverse": "with a reverse-phase image",
+        "t1w": "by registration to the T1w along the phase-encoding axis",
+        "none": "nowhere",
+    }[dwi["distortion"]]
     return first + (
-        f" Diffusion series were{denoised} corrected for motion and eddy currents "
-        f"({dwi['motion']}) with rotated gradients, and a tensor was fitted by weighted least "
-        f"squares to b up to {dwi['b_max']} s/mm² (DIPY). The ALPS index was taken from four "
-        f"spheres ({alps['rois']}) carried to the subject by one composed transform, in "
-        f"{alps['axes']} axes."
+        f" Diffusion series were{denoised}{unrung} {moved}; susceptibility distortion was "
+        f"corrected {bent}. A tensor was fitted by weighted least squares to b up to "
+        f"{dwi['b_max']} s/mm² (DIPY). The ALPS index was taken from four spheres ({alps['rois']}) carried to the "
+        f"subject by one composed transform, in {alps['axes']} axes."
     )
 
 
-def citations(imaging: dict | None) -> list[str]:
+def citations(results: Results, imaging: dict | None) -> list[str]:
     """References of what was used."""
-    imaging_only = {"VB-Net", "ANTs", "N4", "DIPY", "MONAI"}
-    return [text for name, text in CITATIONS.items() if imaging or name not in imaging_only]
+    unused = set()
+    if not imaging:
+        unused |= {"VB-Net", "ANTs", "N4", "DIPY", "MONAI"}
+    elif "vbnet" not in (imaging["anat"]["brain"], imaging["epvs"]["engine"],
+                         imaging["epvs"]["regions"]):  # fmt: skip
+        unused |= {"VB-Net", "MONAI"}
+    if results.settings["site"] != "combat":
+        unused.add("ComBat")
+    return [words for name, words in CITATIONS.items() if name not in unused]

@@ -33,7 +33,7 @@ def document(results: Results, imaging: dict | None, software: dict[str, str]):
     for line in text.methods(results, imaging, software):
         found.add_paragraph(_clean(line))
     found.add_heading("References", 2)
-    for line in text.citations(imaging):
+    for line in text.citations(results, imaging):
         found.add_paragraph(line, style="List Bullet")
     return found
 

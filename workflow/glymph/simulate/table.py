@@ -2,7 +2,8 @@
 
     python -m glymph.simulate.table OUT.tsv [--times 1] [--seed 1] [--null]
 
-``--times`` multiplies the 145 subjects; ``--null`` gives all groups the same distribution.
+``--times`` multiplies the 145 subjects; ``--null`` draws all groups from the first one's
+distribution, whose means and deviations then hold in expectation only.
 """
 
 from __future__ import annotations
@@ -40,31 +41,32 @@ brain only."""
 
 
 def draw(times: int = 1, seed: int = 1, null: bool = False) -> pd.DataFrame:
-    """The cohort, one row per subject. With ``null`` every group is drawn as the first one."""
+    """The cohort, one row per subject. With ``null`` all groups come from one distribution."""
     rng = np.random.default_rng(seed)
-    return pd.concat(
-        [_group(rng, g, times, next(iter(GROUPS)) if null else g) for g in GROUPS],
-        ignore_index=True,
-    )
+    sizes = {g: n * times for g, n in GROUPS.items()}
+    if null:
+        together = _group(rng, "AD", sum(sizes.values()))
+        labels = np.repeat(list(sizes), list(sizes.values()))
+        return together.assign(group=rng.permutation(labels))
+    return pd.concat([_group(rng, g, n) for g, n in sizes.items()], ignore_index=True)
 
 
-def _group(rng, group: str, times: int, like: str) -> pd.DataFrame:
-    n = GROUPS[group] * times
+def _group(rng, group: str, n: int) -> pd.DataFrame:
     shared = rng.standard_normal(n)
     frame = pd.DataFrame({"participant_id": [f"sub-{group}{k + 1:05d}" for k in range(n)]})
     frame["session_id"], frame["group"] = "n/a", group
-    sex = np.where(np.arange(n) < MALES[group] * times, "M", "F")
+    sex = np.where(np.arange(n) < n * MALES[group] // GROUPS[group], "M", "F")
     frame["sex"] = rng.permutation(sex)
     for name, values in MEAN_SD.items():
-        mean, sd = values[like]
+        mean, sd = values[group]
         mixed = 0.4 * shared + rng.standard_normal(n) if name in ("mmse", "moca") else None
         frame[name] = exactly(rng.standard_normal(n) if mixed is None else mixed, mean, sd)
     for side, values in MEAN_SEM.items():
-        mean, sem = values[like]
+        mean, sem = values[group]
         z = shared + 0.5 * rng.standard_normal(n)
-        frame[f"alps_native_{side}"] = exactly(z, mean, sem * np.sqrt(GROUPS[like]))
+        frame[f"alps_native_{side}"] = exactly(z, mean, sem * np.sqrt(GROUPS[group]))
     for name, values in QUARTILES.items():
-        frame[name] = by_quartiles(rng.standard_normal(n) - 0.3 * shared, *values[like])
+        frame[name] = by_quartiles(rng.standard_normal(n) - 0.3 * shared, *values[group])
     frame["epvs_total_count"] = frame["epvs_total_count"].round()
     frame["epvs_bg_fraction_brain"] = frame.pop("epvs_bg_per_mille") / 1000
     frame["epvs_bg_volume_mm3"] = frame["epvs_bg_fraction_brain"] * frame["brain_volume_mm3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pandas as pd
 
 from glymph.common.errors import BadInput
 
-MISSING = ["n/a", "NA", "NaN", "nan", ""]
+MISSING = ("", "n/a", "na", "nan", "none")
+"""Cells that hold nothing, in upper or lower case, as in stage inputs."""
+WHOLE = "all"
+"""Stands for the whole cohort where groups are listed; no group may be called so."""
 AXES = ("native", "template", "principal")
 IDENTITY = ["participant_id", "session_id"]
 CARRIED = ["group", "flags", "site", "qc_page"]
@@ -54,23 +58,24 @@ class Cohort:
 def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
     """A table of metrics (TSV, or CSV by its ending) with the workflow's names for its columns.
 
-    ``columns`` maps the participants' variables to the table's columns; a table of this workflow
-    has the variables' names already. Raises `BadInput` for what is no such table.
+    ``columns`` maps the participants' variables to the table's columns, where it has these; a table
+    of this workflow has the variables' names already. All cells are text, without spaces around or
+    doubled inside. Raises `BadInput` for what is no such table.
     """
     path = Path(path)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     try:
         frame = pd.read_csv(
-            path, sep=separator, dtype=str, na_values=MISSING, keep_default_na=False,
-            encoding="utf-8-sig",
-        )  # fmt: skip
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
+        )
     except (OSError, ValueError) as error:
         raise BadInput(
             f"this table cannot be read ({str(error).splitlines()[0]})", str(path),
             "give a TSV, or a CSV ending in .csv, with a header line, in UTF-8",
         ) from None  # fmt: skip
-    renamed = {column: name for name, column in columns.items() if column and name not in frame}
-    frame = frame.rename(columns=renamed)
+    frame = frame.map(_tidy)
+    renamed = {c: n for n, c in columns.items() if c and c != n and c in frame}
+    frame = frame.drop(columns=[n for n in renamed.values() if n in frame]).rename(columns=renamed)
     if "participant_id" not in frame:
         raise BadInput(
             "the table has no column participant_id", str(path),
@@ -88,37 +93,62 @@ def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
     return frame
 
 
+def _tidy(cell: str) -> str | None:
+    cell = " ".join(cell.split())
+    return None if cell.lower() in MISSING else cell
+
+
 def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     """The plan for ``frame``: groups in the configured order, else as ``groups`` or the alphabet
-    have them, and the configured columns that exist."""
-    if "group" not in frame:
-        raise BadInput(
-            "the table has no column group", "", "see participants.columns: group"
-        )  # fmt: skip
-    present = sorted(frame["group"].dropna().unique())
-    wanted = settings["groups"] or groups or present
-    columns = {}
-    for kind in ("metrics", "scores", "covariates"):
-        columns[kind] = [name for name in settings[kind] if name in frame]
-    absent = [n for k in ("metrics", "scores", "covariates") for n in settings[k] if n not in frame]
-    covariates = list(columns["covariates"])
-    if settings["site"] == "covariate" and "site" in frame and "site" not in covariates:
-        covariates.append("site")
+    have them, and the configured columns that exist.
+
+    Covariates, scores and features without a single value count as absent. Raises `BadInput` for a
+    table without groups and for configured groups that nobody belongs to.
+    """
+    wanted = _groups(frame, settings, groups)
+    filled = [name for name in frame if frame[name].notna().any()]
+    wishes = {k: list(dict.fromkeys(settings[k])) for k in ("metrics", "scores", "covariates")}
+    if settings["site"] == "covariate" and "site" not in wishes["covariates"]:
+        wishes["covariates"].append("site")
+    columns = {k: [n for n in names if n in filled] for k, names in wishes.items()}
+    columns["metrics"] = [n for n in wishes["metrics"] if n in frame]
+    features = [name for names in settings["features"].values() for name in names]
+    absent = [n for k, names in wishes.items() for n in names if n not in columns[k]]
+    absent += [n for n in features if n not in filled]
+    covariates = columns["covariates"]
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
     ]
-    wider = [v for m in columns["metrics"] for v in axis_versions(m)]
-    wider += [name for names in settings["features"].values() for name in names]
-    also = [n for n in dict.fromkeys(wider) if n in frame and n not in columns["metrics"]]
+    wider = [v for m in columns["metrics"] for v in axis_versions(m)] + features
+    also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
     return Plan(
-        groups=[str(g) for g in wanted if g in present],
+        groups=wanted,
         metrics=columns["metrics"],
         scores=columns["scores"],
         covariates=covariates,
         categorical=categorical,
-        absent=absent,
+        absent=list(dict.fromkeys(absent)),
         also=also,
     )
+
+
+def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> list[str]:
+    if "group" not in frame:
+        raise BadInput("the table has no column group", "", "see participants.columns: group")
+    present = sorted(frame["group"].dropna().unique())
+    unknown = [g for g in settings["groups"] if str(g) not in present]
+    if unknown or not present:
+        listed = ", ".join(present) or "none"
+        raise BadInput(
+            f"nobody belongs to group {unknown[0]} (the table has: {listed})" if unknown
+            else "nobody has a group", "", "correct stats.groups, or the column group",
+        )  # fmt: skip
+    if WHOLE in present:
+        raise BadInput(
+            f"a group is called {WHOLE}, which stands for the whole cohort", "", "rename the group"
+        )
+    wanted = [str(g) for g in settings["groups"] or allowed or present]
+    return [g for g in dict.fromkeys(wanted) if g in present]
 
 
 def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) -> Cohort:
@@ -138,7 +168,13 @@ def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) 
     other = ~excluded & ~no_group & ~frame["group"].isin(plan.groups)
     leave(other, "a group that is not analysed (stats.groups)")
     usable = frame[~(excluded | no_group | other)].copy()
-    notes = []
+    if not len(usable):
+        raise BadInput("nobody can be analysed", "", "see stats.groups and exclude")
+    notes = [
+        f"{name} is not in the table or has no values, and was left out"
+        for name in plan.absent if name not in settings["metrics"]
+    ]  # fmt: skip
+    notes += [f"{name} is a category" for name in plan.categorical]
     for name in plan.columns:
         if name not in plan.categorical:
             usable[name], wrong = _numbers(usable[name])
@@ -153,7 +189,7 @@ def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) 
         )
     leave(
         pd.Series(frame.index.isin(usable.index[~chosen]), frame.index),
-        f"another session of this subject is analysed (stats.session: {settings['session']})",
+        f"not the session that is analysed (stats.session: {settings['session']})",
     )
     kept = [*IDENTITY, *(c for c in CARRIED if c in usable), *plan.columns]
     usable = usable[list(dict.fromkeys(kept))]
@@ -173,6 +209,13 @@ def reload(table: str | Path, plan: dict) -> tuple[pd.DataFrame, Plan]:
     return frame, plan
 
 
+def same_rows(measured: pd.DataFrame, analysed: pd.DataFrame) -> pd.DataFrame:
+    """The rows of ``measured`` (all sessions) whose subject-session is in ``analysed``."""
+    wanted = pd.MultiIndex.from_frame(analysed[IDENTITY].fillna(""))
+    found = pd.MultiIndex.from_frame(measured[IDENTITY].fillna(""))
+    return measured[found.isin(wanted)].reset_index(drop=True)
+
+
 def axis_versions(metric: str) -> list[str]:
     """The metric; ALPS in all its axis versions."""
     for axes in AXES:
@@ -184,16 +227,21 @@ def axis_versions(metric: str) -> list[str]:
 def _one_session(frame: pd.DataFrame, rule: str) -> pd.Series:
     """Which rows are analysed: per subject the first, the last, or the session of this label."""
     if rule in ("first", "last"):
-        ordered = frame["session_id"].fillna("").sort_values(kind="stable")
+        ordered = frame["session_id"].map(session_order).sort_values(kind="stable")
         repeated = frame.loc[ordered.index, "participant_id"].duplicated(keep=rule)
         return ~repeated.reindex(frame.index)
-    only = ~frame["participant_id"].duplicated(keep=False)
-    return only | (frame["session_id"] == rule)
+    return frame["session_id"] == rule
+
+
+def session_order(label: str | None) -> tuple:
+    """Sorts ses-2 before ses-10, and no label first."""
+    parts = re.split(r"(\d+)", label if isinstance(label, str) else "")
+    return tuple((part.isdigit(), int(part) if part.isdigit() else part) for part in parts if part)
 
 
 def _numeric(column: pd.Series) -> bool:
-    values = column.dropna()
-    return bool(pd.to_numeric(values, errors="coerce").notna().all())
+    """Whether any cell is a number: a stray word does not make categories of ages."""
+    return bool(pd.to_numeric(column.dropna(), errors="coerce").notna().any())
 
 
 def _numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:

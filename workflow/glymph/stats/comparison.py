@@ -48,7 +48,7 @@ def compare(frame: pd.DataFrame, metric: str, plan: Plan, settings: dict) -> dic
     """Tables of one metric: ``tests`` (one row), ``pairs`` and ``groups`` (one row each).
 
     Subjects without a value, and for ANCOVA without a covariate, are left out of the test and
-    counted. What cannot be computed gives a row with the reason.
+    counted as missing. What cannot be computed gives a row with the reason.
     """
     have = frame[frame[metric].notna()]
     row = {"metric": metric, "n": len(have), "missing": len(frame) - len(have)}
@@ -75,6 +75,9 @@ def compare(frame: pd.DataFrame, metric: str, plan: Plan, settings: dict) -> dic
     test, reason = choose(row, why_not, settings)
     row |= {"test": test, "reason": reason}
     if test == "ANCOVA":
+        complete = have.dropna(subset=plan.covariates)
+        values = [complete.loc[complete["group"] == g, metric].to_numpy(float) for g in present]
+        row |= {"n": len(complete), "missing": len(frame) - len(complete)}
         row |= {"statistic": model.f, "df1": model.df1, "df2": model.df2, "p": model.p}
         names = ("effect", "effect_low", "effect_high")
         row |= dict(zip(names, effects.partial_eta2(model.f, model.df1, model.df2), strict=True))

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from glymph.stats.cohort import Plan
+from glymph.stats.cohort import WHOLE, Plan
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, covariate_design
-
-WHOLE = "all"
-"""Name of the whole cohort where groups are listed."""
 
 
 def residuals(frame: pd.DataFrame, x: str, y: str, covariates, categorical, method: str):
@@ -73,14 +70,14 @@ def with_scores(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
     rate within each of these."""
     rows = []
     for name, part in _everywhere(frame, plan):
-        covariates = [c for c in plan.covariates if c not in plan.scores]
         found = [
             {"group": name} | partial_correlation(
-                part, metric, score, [c for c in covariates if c != metric], plan.categorical,
-                settings["correlation"],
+                part, metric, score, [c for c in plan.covariates if c not in (metric, score)],
+                plan.categorical, settings["correlation"],
             )
             for score in plan.scores
             for metric in plan.metrics
+            if metric != score
         ]  # fmt: skip
         add_fdr(found)
         rows += found

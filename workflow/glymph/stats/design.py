@@ -31,7 +31,8 @@ class Design:
 def covariate_design(frame: pd.DataFrame, covariates: list[str], categorical: list[str]) -> Design:
     """Design of ``covariates``, all present in ``frame`` and without missing values.
 
-    Constant and redundant covariates are left out and named: they change no other result.
+    Constant covariates, and columns that follow from earlier ones, are left out and named; what
+    the covariates explain together is the same without them.
     """
     columns, average, numeric, notes = [np.ones(len(frame))], [1.0], [], []
     for name in covariates:
@@ -48,13 +49,16 @@ def covariate_design(frame: pd.DataFrame, covariates: list[str], categorical: li
         if not new:
             notes.append(f"{name} is the same in all subjects and was left out")
             continue
-        if _rank([*columns, *new]) < len(columns) + len(new):
-            notes.append(f"{name} follows from the other covariates and was left out")
-            continue
-        if name not in categorical:
-            numeric.append(len(columns))
-        columns += new
-        average += centre
+        before = len(columns)
+        for column, middle in zip(new, centre, strict=True):
+            if _rank([*columns, column]) > len(columns):
+                columns.append(column)
+                average.append(middle)
+        if name not in categorical and len(columns) > before:
+            numeric.append(before)
+        if len(columns) - before < len(new):
+            part = "partly " if len(columns) > before else ""
+            notes.append(f"{name} follows {part}from the other covariates and was {part}left out")
     return Design(np.column_stack(columns), np.array(average), numeric, notes)
 
 

@@ -42,7 +42,10 @@ class Folds:
 def feature_sets(frame: pd.DataFrame, plan: Plan, settings: dict) -> dict[str, list[str]]:
     """Columns of each feature set: those of the configuration that the table has, their union
     "both" where there are two, and "demographics": the covariates."""
-    named = {k: [c for c in v if c in frame] for k, v in settings["features"].items()}
+    named = {
+        k: [c for c in dict.fromkeys(v) if c in frame and frame[c].notna().any()]
+        for k, v in settings["features"].items()
+    }
     named = {k: v for k, v in named.items() if v}
     if len(named) > 1:
         named["both" if len(named) == 2 else "together"] = sum(named.values(), [])

@@ -60,13 +60,14 @@ def cliffs_delta(first: np.ndarray, second: np.ndarray) -> tuple[float, float, f
     """(delta, low, high): P(first > second) - P(first < second), with the asymmetric interval of
     Cliff's consistent variance.
 
-    NaN bounds where a group has fewer than two values. Source: Cliff 1993
+    NaN bounds where a group has fewer than two values, and where the groups do not overlap at all.
+    Source: Cliff 1993
     (10.1037/0033-2909.114.3.494), Feng and Cliff 2004 (10.22237/jmasm/1099267560).
     """
     n1, n2 = len(first), len(second)
     sign = np.sign(first[:, None] - second[None, :])
     delta = float(sign.mean())
-    if min(n1, n2) < 2:
+    if min(n1, n2) < 2 or abs(delta) == 1:
         return delta, np.nan, np.nan
     by_first, by_second = sign.mean(axis=1), sign.mean(axis=0)
     spread = float(((sign - delta) ** 2).sum())
@@ -77,8 +78,6 @@ def cliffs_delta(first: np.ndarray, second: np.ndarray) -> tuple[float, float, f
     z = stats.norm.ppf(0.5 + LEVEL / 2)
     root = z * np.sqrt(variance * ((1 - delta**2) ** 2 + z**2 * variance))
     below = 1 - delta**2 + z**2 * variance
-    if below <= 0:
-        return delta, delta, delta
     low, high = ((delta - delta**3 + s * root) / below for s in (-1, 1))
     return delta, max(-1.0, low), min(1.0, high)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glymph.stats.cohort import Plan
-from glymph.stats.design import covariate_design, indicators
+from glymph.stats.design import NotComputable, check_estimable, covariate_design, indicators
 
 LEAST = 3
 """Subjects that a site needs."""
@@ -18,15 +18,18 @@ LEAST = 3
 def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
     """``frame`` with its metrics freed from shifts and scales of the sites, and notes.
 
-    Groups and covariates are preserved. ComBat (Johnson 2007, 10.1093/biostatistics/kxj037; for
-    images Fortin 2018, 10.1016/j.neuroimage.2017.11.024) by neuroCombat. Subjects whose site,
+    Not for discrimination: what is learned from all subjects, groups included, may not enter a
+    cross-validation. Groups and covariates are preserved. ComBat (Johnson 2007,
+    10.1093/biostatistics/kxj037; for images Fortin 2018, 10.1016/j.neuroimage.2017.11.024) by
+    neuroCombat. Subjects whose site,
     covariate or any metric is missing cannot be harmonised; their metrics become missing.
     """
     from neuroCombat import neuroCombat
 
     if "site" not in frame:
         return frame, ["no ComBat: the table has no column site"]
-    varying = [m for m in plan.metrics if frame[m].notna().any() and frame[m].nunique() > 1]
+    wanted = list(dict.fromkeys([*plan.metrics, *plan.also]))
+    varying = [m for m in wanted if frame[m].nunique() > 1]
     covariates = [c for c in plan.covariates if c != "site"]
     usable = frame[[*varying, *covariates, "site"]].notna().all(axis=1)
     sizes = frame.loc[usable, "site"].value_counts()
@@ -37,9 +40,15 @@ def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
     part = frame[usable]
     design = covariate_design(part, covariates, [c for c in covariates if c in plan.categorical])
     present = [g for g in plan.groups if (part["group"] == g).any()]
-    kept = design.matrix[:, 1:]
+    kept = design.matrix
     if len(present) > 1:
         kept = np.hstack([kept, indicators(part["group"], present)])
+    sites = indicators(part["site"], sorted(part["site"].unique()))
+    try:
+        check_estimable(kept, sites)
+    except NotComputable:
+        return frame, ["no ComBat: the sites cannot be told apart from groups and covariates"]
+    kept = kept[:, 1:]
     covars = pd.DataFrame(kept, columns=[f"kept{k}" for k in range(kept.shape[1])])
     covars["site"] = pd.Categorical(part["site"]).codes + 1
     with contextlib.redirect_stdout(io.StringIO()):

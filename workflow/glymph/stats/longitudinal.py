@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from glymph.stats.cohort import Plan
+from glymph.stats.cohort import Plan, session_order
 from glymph.stats.design import (
     NotComputable,
     check_estimable,
@@ -21,7 +21,8 @@ TIME = "session_number"
 
 def with_time(frame: pd.DataFrame) -> pd.DataFrame:
     """``frame`` with the sessions of each subject numbered from 0, in the order of their labels."""
-    ordered = frame.sort_values(["participant_id", "session_id"], kind="stable")
+    keys = frame["session_id"].map(session_order)
+    ordered = frame.loc[keys.sort_values(kind="stable").index]
     return ordered.assign(**{TIME: ordered.groupby("participant_id").cumcount()})
 
 

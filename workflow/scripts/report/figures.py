@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-
 from glymph.common.job import run
-from glymph.report.figures import draw_all
+from glymph.report.figures import draw_all, save
 from glymph.report.results import load_results
-
-FORMATS = {"png": {"dpi": 200}, "svg": {}, "pdf": {}}
 
 
 def main(snakemake):
@@ -20,12 +16,7 @@ def main(snakemake):
         list(snakemake.input.agreement),
     )
     for name, figure in draw_all(results).items():
-        for kind, options in FORMATS.items():
-            # No date in the files: the same results give the same bytes.
-            metadata = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-            path = folder / f"{name}.{kind}"
-            figure.savefig(path, metadata=metadata, bbox_inches="tight", **options)
-        plt.close(figure)
+        save(figure, folder, name)
         print(f"drew {name}", flush=True)
 
 

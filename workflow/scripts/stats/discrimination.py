@@ -3,14 +3,17 @@
 from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
-from glymph.stats.cohort import reload
+from glymph.stats.cohort import reload, same_rows
 from glymph.stats.discrimination import discriminate
 from glymph.stats.tables import write
 
 
 def main(snakemake):
     source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
-    frame, plan = reload(source.analysed, read_json(source.decisions)["plan"])
+    decided = read_json(source.decisions)
+    analysed, _ = reload(source.analysed, decided["plan"])
+    measured, plan = reload(source.sessions, decided["plan"])
+    frame = same_rows(measured, analysed)  # not harmonised: that would carry groups into the folds
     found = discriminate(frame, plan, settings)
     made = stamp([source.analysed], dict(settings))
     write("discrimination", found["auc"], out.auc, made)
