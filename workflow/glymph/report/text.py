@@ -250,7 +250,8 @@ def _imaging(config: dict) -> str:
         f" Diffusion series were{denoised}{unrung} {moved}; susceptibility distortion was "
         f"corrected {bent}. A tensor was fitted by weighted least squares to b up to "
         f"{dwi['b_max']} s/mm² (DIPY). The ALPS index was taken from four spheres "
-        f"({alps['rois']}) carried to the subject by one composed transform, in {alps['axes']} axes."
+        f"({alps['rois']}) carried to the subject by one composed transform, in {alps['axes']} "
+        "axes."
     )
 
 
