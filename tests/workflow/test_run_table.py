@@ -138,6 +138,12 @@ def test_a_wrong_table_fails_with_one_message(tmp_path, content, message):
     assert "Traceback" not in output
 
 
+def test_a_missing_table_is_said_before_anything_runs(tmp_path):
+    code, output = snakemake(*settings(), cwd=tmp_path, check=False)
+    assert code != 0
+    assert "metrics_table: there is no file table.tsv" in output
+
+
 def test_text_from_the_table_never_becomes_html(tmp_path):
     frame = draw()
     frame["group"] = frame["group"].replace({"AD": "<script>alert(1)</script>"})

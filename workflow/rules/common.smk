@@ -57,8 +57,11 @@ if workflow.is_main_process:
         COHORT = cohort.prepare(config, INDEX)
     except cohort.CohortError as error:
         raise WorkflowError(str(error)) from None
-    for line in COHORT.summary():
-        logger.info(line)
+    if config["metrics_table"]:
+        logger.info(f"Statistics and report of {config['metrics_table']}; no images are read.")
+    else:
+        for line in COHORT.summary():
+            logger.info(line)
 else:
     COHORT = cohort.reread(config, INDEX)
 

@@ -106,6 +106,11 @@ def reread(config: dict, index: str) -> Cohort:
 
 def _index(config: dict) -> list[Scan]:
     if config["metrics_table"]:
+        if not Path(config["metrics_table"]).is_file():
+            raise CohortError(
+                f"metrics_table: there is no file {config['metrics_table']}; correct the path, or "
+                "set it to null to make the table from images"
+            )
         return []
     if config["path_table"]:
         return read_path_table(config["path_table"])
