@@ -1,12 +1,18 @@
 """The loop learns, stops early, goes on where it was stopped, and writes a bundle."""
 
+import json
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
+import yaml
 
 from glymph.common.bundle import load_bundle
 from glymph.train.bundle import draw_curve, write_bundle
 from glymph.train.fit import Task, train
 
+ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = {
     "network": {"dims": 2, "inputs": 2, "classes": 2, "base": 4, "bottleneck": "1-3-1"},
     "steps": 60, "batch": 4, "rate": 0.005, "focal": 1.0, "gamma": 2.0, "alpha": 0.75, "seed": 1,
@@ -62,3 +68,11 @@ def test_a_stopped_run_goes_on(tmp_path):
 def test_it_stops_when_nothing_gets_better(tmp_path):
     train(task(rate=1e-12, patience=2, steps=400), tmp_path, 1)
     assert int(rows(tmp_path)[-1][0]) < 400
+
+
+@pytest.mark.parametrize("name", ["epvs", "regions", "brain"])
+def test_the_shipped_weights_name_the_configuration_that_is_shipped(name):
+    metadata = json.loads((ROOT / f"resources/models/{name}/configs/metadata.json").read_text())
+    settings = yaml.safe_load((ROOT / "config/train.yaml").read_text())["train"][name]
+    assert metadata["training"]["settings"] == settings
+    assert "snakemake train" in metadata["training"]["command"]
