@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ class Cohort:
 
     scans: list[Scan]
     participants: Participants | None = None
+    exclude: tuple[str, ...] = ()
 
     @cached_property
     def by_prefix(self) -> dict[str, Scan]:
@@ -61,7 +63,8 @@ class Cohort:
             rows = self.participants.problems
             lines += [f"Participants: {stop}" for stops in rows.values() for stop in stops]
             lines += [
-                f"Participants: {stop}" for _, stop in unmatched(self.scans, self.participants)
+                f"Participants: {stop}"
+                for _, stop in unmatched(self.scans, self.participants, self.exclude)
             ]
         return lines
 
@@ -96,7 +99,7 @@ def prepare(config: dict, index: str) -> Cohort:
     except (ConfigError, DatasetError, ParticipantsError) as error:
         raise CohortError(str(error)) from None
     _write(scans, index)
-    return Cohort(_included(scans, config), participants)
+    return Cohort(_included(scans, config), participants, tuple(config["exclude"]))
 
 
 def reread(config: dict, index: str) -> Cohort:
@@ -136,14 +139,19 @@ def _included(scans: list[Scan], config: dict) -> list[Scan]:
     return [s for s in scans if not {s.unit.prefix, s.unit.participant_id} & out]
 
 
-def unmatched(scans: list[Scan], participants: Participants) -> list[tuple[str, Stop]]:
-    """Participants without images, and images without a participant: (participant_id, why)."""
+def unmatched(
+    scans: list[Scan], participants: Participants, exclude: Sequence[str] = ()
+) -> list[tuple[str, Stop]]:
+    """Participants without images, and images without a participant: (participant_id, why).
+
+    Who is excluded has images that nobody asked for, and is listed as excluded elsewhere.
+    """
     with_images = {scan.unit.participant_id for scan in scans}
     found = [
         (name, Stop(f"{name} is in the participants table but has no images", "",
                     "remove the row, or add the images", "inputs"))
         for name in participants.rows
-        if name not in with_images
+        if name not in with_images and name not in exclude
     ]  # fmt: skip
     found += [
         (name, Stop(f"{name} has images but no row in the participants table", "",

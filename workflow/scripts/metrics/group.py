@@ -15,7 +15,7 @@ def main(snakemake):
     participants = load_participants(config)
     used = [name for name, column in config["participants"]["columns"].items() if column]
     rows, columns = table(records, participants, used, config["alps"]["axes"])
-    without = unmatched(scans, participants) if participants else []
+    without = unmatched(scans, participants, config["exclude"]) if participants else []
     left_out = exclusions(scans, records, participants, without, config["exclude"], config["epvs"])
     write_tsv(rows, out.table, columns)
     write_json(describe(columns, dict(config), software()), out.description)
