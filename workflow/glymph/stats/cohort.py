@@ -174,7 +174,10 @@ def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) 
         f"{name} is not in the table or has no values, and was left out"
         for name in plan.absent if name not in settings["metrics"]
     ]  # fmt: skip
-    notes += [f"{name} is a category" for name in plan.categorical]
+    notes += [
+        f"{name} holds words and is taken as a category"
+        for name in plan.categorical if name not in settings["categorical"]
+    ]  # fmt: skip
     for name in plan.columns:
         if name not in plan.categorical:
             usable[name], wrong = _numbers(usable[name])
