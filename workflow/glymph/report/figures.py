@@ -16,7 +16,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from glymph.report.results import SETS, Results, p_text, short_label
+from glymph.report.results import MARKERS, SETS, Results, p_equals, short_label
 from glymph.stats.correlation import residuals
 from glymph.stats.design import NotComputable
 
@@ -114,8 +114,7 @@ def _brackets(axis, results: Results, metric: str) -> None:
         y = high + step * (level + 0.15)
         axis.plot([left, left, right, right], [y - 0.2 * step, y, y, y - 0.2 * step],
                   color="#444444", linewidth=0.7)  # fmt: skip
-        text = f"P {p_text(p)}" if p < 0.001 else f"P = {p_text(p)}"
-        axis.text((left + right) / 2, y, text, ha="center", va="bottom", fontsize=7)
+        axis.text((left + right) / 2, y, p_equals(p), ha="center", va="bottom", fontsize=7)
     if spans:
         axis.set_ylim(low, high + step * (len(spans) + 0.6))
 
@@ -141,8 +140,7 @@ def with_scores(results: Results, metrics: list[str]) -> Figure | None:
             row = table[(table["x"] == metric) & (table["y"] == score)]
             if len(row):
                 r = row.iloc[0]
-                p = p_text(r["p"])
-                p = f"P {p}" if p.startswith("<") else f"P = {p}"
+                p = p_equals(r["p"])
                 axis.set_title(f"partial R² = {r['r2']:.3f}, {p}, n = {int(r['n'])}")
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
@@ -255,16 +253,14 @@ def calibration(results: Results) -> Figure | None:
         axis.plot([0, 1], [0, 1], color="#bbbbbb", linewidth=0.7)
         rows = table[table["contrast"] == contrast]
         for k, (features, part) in enumerate(rows.groupby("features", sort=False)):
-            axis.plot(part["predicted"], part["observed"], marker=MARK[k % len(MARK)], markersize=4,
-                      linewidth=0.9, color=SETS[k % len(SETS)], label=features)  # fmt: skip
+            style = {"marker": MARKERS[k % len(MARKERS)], "color": SETS[k % len(SETS)]}
+            axis.plot(part["predicted"], part["observed"], markersize=4, linewidth=0.9,
+                      label=features, **style)  # fmt: skip
         axis.set(title=_words(contrast), xlabel="predicted share", ylabel="observed share",
                  xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")  # fmt: skip
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
     return figure
-
-
-MARK = "osD^v"
 
 
 def correlation_matrix(results: Results) -> Figure | None:
@@ -336,7 +332,7 @@ def sensitivity(results: Results) -> Figure | None:
             # Intervals need not hold the estimate (a noncentral F near 0): no arm below 0.
             xerr=[(rows["effect"] - rows["effect_low"]).clip(lower=0),
                   (rows["effect_high"] - rows["effect"]).clip(lower=0)],
-            fmt=MARK[k % len(MARK)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)],
+            fmt=MARKERS[k % len(MARKERS)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)],
             label=analysis,
         )  # fmt: skip
     axis.set_yticks(range(len(names)), [short_label(n) for n in names])

@@ -120,6 +120,12 @@ def p_text(p: float | None) -> str:
     return "<\u00a00.001" if p < 0.001 else f"{p:.3f}"
 
 
+def p_equals(p: float) -> str:
+    """P with its sign, for a sentence: "P = 0.012", "P < 0.001"."""
+    shown = p_text(p)
+    return f"P {shown}" if shown.startswith("<") else f"P = {shown}"
+
+
 def number(value: float | None, digits: int = 3) -> str:
     """A number for readers: ``digits`` significant ones, no exponent where it can be avoided."""
     if value is None or value != value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glymph.report.results import Results, label, number, p_text
+from glymph.report.results import Results, label, number, p_equals
 
 CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
@@ -62,7 +62,7 @@ def _difference(results: Results) -> str:
     if not len(found):
         return (
             f"None of the {len(tested)} metrics differed between {groups} after correction for the "
-            f"false-discovery rate (smallest corrected P = {p_text(tested['p_fdr'].min())})."
+            f"false-discovery rate (smallest corrected {p_equals(tested['p_fdr'].min())})."
         )
     best = found.sort_values(["p", "effect"], ascending=[True, False]).iloc[0]
     part = results["groups"]
@@ -70,14 +70,12 @@ def _difference(results: Results) -> str:
     which = "mean" if best["test"] == "ANCOVA" else "median"
     values = _listed([f"{number(part.loc[g, which])} in {g}" for g in results.groups
                       if g in part.index])  # fmt: skip
-    p = p_text(best["p_fdr"])
-    p = f"P {p}" if p.startswith("<") else f"P = {p}"
     return (
         f"{len(found)} of {len(tested)} metrics differed between {groups} after correction for the "
         f"false-discovery rate, most clearly {_lower(label(best['metric']))}: unadjusted {which} "
-        f"{values} ({best['test']}, corrected {p}, {best['effect_name'].replace('2', '²')} "
-        f"{number(best['effect'], 2)}, 95 % CI {number(best['effect_low'], 2)} to "
-        f"{number(best['effect_high'], 2)})."
+        f"{values} ({best['test']}, corrected {p_equals(best['p_fdr'])}, "
+        f"{best['effect_name'].replace('2', '²')} {number(best['effect'], 2)}, "
+        f"95 % CI {number(best['effect_low'], 2)} to {number(best['effect_high'], 2)})."
     )
 
 
@@ -100,14 +98,9 @@ def _association(results: Results) -> str:
             f"{_upper(label(best['x']))} went with {sign} {label(best['y'])}{beyond} "
             f"({kind}{best['method'].capitalize()} r = {best['r']:.2f}, 95 % CI "
             f"{number(best['r_low'], 2)} to {number(best['r_high'], 2)}, n = {best['n']:.0f}, "
-            f"corrected P {_equals(best['p_fdr'])})"
+            f"corrected {p_equals(best['p_fdr'])})"
         )
     return f"{sentence}; {_apart(results)}."
-
-
-def _equals(p: float) -> str:
-    shown = p_text(p)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _apart(results: Results) -> str:

@@ -17,7 +17,7 @@ WHOLE = "all"
 """Stands for the whole cohort where groups are listed; no group may be called so."""
 AXES = ("native", "template", "principal")
 IDENTITY = ["participant_id", "session_id"]
-CARRIED = ["group", "flags", "site", "qc_page"]
+CARRIED = ["group", "flags", "site"]
 """Columns that are kept as text where the table has them."""
 
 

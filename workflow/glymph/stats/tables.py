@@ -35,7 +35,7 @@ def write(name: str, rows: list[dict], path: str | Path, stamp: dict) -> None:
         unknown = {key for row in rows for key in row} - set(names)
         if unknown:
             raise KeyError(f"table {name}: not in {DEFINITIONS.name}: {sorted(unknown)}")
-    write_tsv([{k: _plain(v) for k, v in row.items()} for row in rows], path, names or ["n/a"])
+    write_tsv([{k: _plain(v) for k, v in row.items()} for row in rows], path, names)
     about = {"Description": table["title"], "Columns": described}
     write_json(about | stamp, Path(path).with_suffix(".json"))
 
