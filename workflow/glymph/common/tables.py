@@ -6,6 +6,9 @@ import csv
 import math
 from pathlib import Path
 
+MISSING = ("", "n/a", "na", "nan", "none")
+"""What people write for a missing value, compared in lower case."""
+
 
 def cell(value) -> str:
     """One table cell: ``n/a`` for None and for numbers that are not finite."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glymph.common.errors import Stop
+from glymph.common.tables import MISSING
 
 NUMERIC = ("age", "education", "mmse", "moca", "brain_volume_mm3")
-MISSING = ("", "n/a", "na", "nan", "none")
 
 
 @dataclass(frozen=True)

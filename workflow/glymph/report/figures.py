@@ -17,6 +17,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from glymph.report.results import MARKERS, SETS, Results, p_equals, short_label
+from glymph.stats.cohort import WHOLE
 from glymph.stats.correlation import residuals
 from glymph.stats.design import NotComputable
 
@@ -126,7 +127,7 @@ def with_scores(results: Results, metrics: list[str]) -> Figure | None:
     """
     frame, table = results["analysed"], results["correlations"]
     scores = results.plan["scores"]
-    table = table[(table["group"] == "all") & table["x"].isin(metrics) & table["r"].notna()]
+    table = table[(table["group"] == WHOLE) & table["x"].isin(metrics) & table["r"].notna()]
     metrics = [m for m in metrics if m in set(table["x"])]
     if not metrics or not scores:
         return None
@@ -207,7 +208,7 @@ def agreement(results: Results) -> Figure | None:
                          marker=results.markers.get(group, "o"))  # fmt: skip
             if len(values):
                 axis.hlines(np.median(values), place - 0.28, place + 0.28, color=colour)
-        axis.set_xticks(range(len(groups)), [_words(g or "all") for g in groups])
+        axis.set_xticks(range(len(groups)), [_words(g or WHOLE) for g in groups])
         axis.set(
             ylim=(-0.02, 1.02), title=measure.replace("_", " "), xlim=(-0.5, len(groups) - 0.5)
         )

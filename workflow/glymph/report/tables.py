@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from glymph.report.results import Results, label, number, p_text
+from glymph.stats.cohort import WHOLE
 
 
 @dataclass(frozen=True)
@@ -205,7 +206,7 @@ def auc_differences(results: Results) -> Table:
 def alps_epvs(results: Results) -> Table:
     """ALPS with perivascular spaces, whole cohort."""
     table = results["alps_epvs"]
-    table = table[table["group"] == "all"]
+    table = table[table["group"] == WHOLE]
     rows = []
     for (x, y), part in table.groupby(["x", "y"], sort=False):
         cells = []

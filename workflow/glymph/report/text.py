@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from glymph.report.results import Results, label, number, p_equals
+from glymph.stats.cohort import WHOLE
 
 CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
@@ -81,7 +82,7 @@ def _difference(results: Results) -> str:
 
 def _association(results: Results) -> str:
     table = results["correlations"]
-    table = table[(table["group"] == "all") & table["r"].notna()]
+    table = table[(table["group"] == WHOLE) & table["r"].notna()]
     beyond = " beyond the covariates" if results.plan["covariates"] else ""
     sentence = "No correlation of a metric with a score could be computed"
     if len(table):

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.errors import BadInput
+from glymph.common.tables import MISSING
 
-MISSING = ("", "n/a", "na", "nan", "none")
-"""Cells that hold nothing, in upper or lower case, as in stage inputs."""
 WHOLE = "all"
 """Stands for the whole cohort where groups are listed; no group may be called so."""
 AXES = ("native", "template", "principal")
