@@ -2,8 +2,7 @@
 #
 #   snakemake --cores 8 --config bids_dir=/data/bids output_dir=/data/derivatives/glymph
 #
-# Results: <output_dir>/sub-*/[ses-*/] and <output_dir>/group/. Targets: all (default), participant,
-# group, train and finetune (see config/train.yaml, config/finetune.yaml).
+# Results: <output_dir>/{sub-*,group,report}/. Targets: all (default), participant, group, train, finetune.
 from snakemake.utils import min_version
 
 min_version("9.19.0")
@@ -20,6 +19,7 @@ include: "workflow/rules/dwi.smk"
 include: "workflow/rules/alps.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/qc.smk"
+include: "workflow/rules/review.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/train.smk"

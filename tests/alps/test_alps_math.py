@@ -1,5 +1,6 @@
 """ALPS in closed form: axes, coverage and the index, under every storage order."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from glymph.alps import axes
 from glymph.alps.index import alps, compute, measure
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
-from glymph.common.spaces import apply_affine
+from glymph.common.spaces import apply_affine, write_itk_affine
 from tests.conftest import STORAGE, grid, rotation
 
 PROJECTION = np.diag([0.6e-3, 0.45e-3, 1.3e-3])
@@ -146,3 +147,39 @@ def test_principal_axes_are_orthonormal_and_signed():
     for found in (in_projection, in_association):
         np.testing.assert_allclose(found.T @ found, np.eye(3), atol=1e-12)
         assert (np.einsum("ij,ij->j", found, turn) > 0.9).all()
+
+
+@pytest.mark.parametrize("name", STORAGE)
+def test_a_shift_moves_the_region_along_the_template_s_axes(name):
+    """One grid, one linear chain: the region's centre of weight moves by the shift, no more."""
+    affine = grid(STORAGE[name], sizes=(2.0, 2.0, 2.5), shape=(60, 60, 60))
+    shift = {"left_projection": {"shift_mm": [3.0, -2.0, 4.0]}}
+    centres = []
+    for corrections in ({}, shift):
+        rois = load_rois({"rois": "study"}, corrections)
+        voxels, weights = coverage(rois["left", "projection"], affine, [], [])
+        world = voxels @ affine[:3, :3].T + affine[:3, 3]
+        centres.append(np.average(world, axis=0, weights=weights))
+        assert rois["left", "association"] == load_rois({"rois": "study"})["left", "association"]
+    np.testing.assert_allclose(centres[1] - centres[0], [3, -2, 4], atol=0.15)
+
+
+@pytest.mark.parametrize("name", STORAGE)
+def test_a_mask_of_a_rater_lies_in_the_dwi_s_own_world(name, tmp_path):
+    """The transforms to the template do not move it; its grid need not be the DWI's."""
+    affine = grid(STORAGE[name], sizes=(2.0, 2.0, 2.0), shape=(50, 50, 50), centre=(0, 0, 0))
+    drawn = np.zeros((60, 60, 60), np.uint8)
+    drawn[20:26, 30:34, 40:44] = 1
+    own = grid(np.eye(3), sizes=(1.0, 1.0, 1.0), shape=drawn.shape, centre=(5, 0, 0))
+    path = tmp_path / "mask.nii.gz"
+    nib.save(nib.Nifti1Image(drawn, own), path)
+    away = np.eye(4)
+    away[:3, 3] = 40
+    write_itk_affine(tmp_path / "away.mat", away)
+    rois = load_rois({"rois": "study"}, {"left_projection": {"mask": str(path)}})
+    chain = [(str(tmp_path / "away.mat"), False)]
+    voxels, weights = coverage(rois["left", "projection"], affine, chain, chain)
+    world = voxels @ affine[:3, :3].T + affine[:3, 3]
+    centre = own[:3, :3] @ [22.5, 31.5, 41.5] + own[:3, 3]
+    np.testing.assert_allclose(np.average(world, axis=0, weights=weights), centre, atol=0.2)
+    assert weights.sum() * 8 == pytest.approx(96, rel=0.1)

@@ -271,3 +271,50 @@ def test_fingerprint_changes_with_the_cohort(bids, tmp_path):
     one = Cohort(list(scan(tmp_path).values()))
     bids("sub-02/anat/sub-02_T1w.nii.gz")
     assert Cohort(list(scan(tmp_path).values())).fingerprint() != one.fingerprint()
+
+
+def test_a_correction_replaces_the_result_of_its_unit_only(config, bids):
+    bids("sub-02/anat/sub-02_T1w.nii.gz")
+    place = Path(config["output_dir"]) / "review/corrected/sub-02/anat"
+    place.mkdir(parents=True)
+    for name in ("desc-brain_mask", "label-EPVS_mask"):
+        (place / f"sub-02_{name}.nii.gz").touch()
+    index = str(Path(config["output_dir"]) / "index.json")
+    found = prepare(config, index).by_prefix
+    assert found["sub-02"].corrected == ("brain_mask", "epvs_mask")
+    assert found["sub-02"].files["brain_mask"] == str(place / "sub-02_desc-brain_mask.nii.gz")
+    assert found["sub-01"].corrected == ()
+    assert "brain_mask" not in found["sub-01"].files
+    assert reread(config, index).by_prefix == found
+
+
+def test_a_correction_comes_before_a_provided_mask(config, bids):
+    bids("masks/sub-01.nii.gz")
+    config["anat"]["brain_mask"] = "masks/{prefix}.nii.gz"
+    config["review"]["folder"] = str(Path(config["bids_dir"]).parent / "mine")
+    place = Path(config["review"]["folder"]) / "corrected/sub-01/anat"
+    place.mkdir(parents=True)
+    (place / "sub-01_desc-brain_mask.nii.gz").touch()
+    found = prepare(config, str(place / "index.json")).by_prefix["sub-01"]
+    assert found.files["brain_mask"].startswith(str(place))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sub-01/anat/sub-01_desc-brian_mask.nii.gz", "sub-01_desc-brain_mask.nii.gz",
+     "sub-02/anat/sub-01_desc-brain_mask.nii.gz", "notes.txt"],
+)  # fmt: skip
+def test_a_correction_that_would_not_be_applied_stops_the_start(config, bids, name):
+    place = Path(config["output_dir"]) / "review/corrected" / name
+    place.parent.mkdir(parents=True)
+    place.touch()
+    with pytest.raises(CohortError, match="named as no correction") as problem:
+        prepare(config, str(Path(config["output_dir"]) / "index.json"))
+    assert name in str(problem.value)
+
+
+def test_corrections_of_absent_subjects_are_left_alone(config, bids):
+    place = Path(config["output_dir"]) / "review/corrected/sub-77/ses-x/anat"
+    place.mkdir(parents=True)
+    (place / "sub-77_ses-x_label-EPVS_mask.nii.gz").touch()
+    assert len(prepare(config, str(place / "index.json")).scans) == 1

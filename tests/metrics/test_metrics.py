@@ -6,11 +6,13 @@ import pytest
 
 from glymph.common.errors import Stop, read_stop, write_stop
 from glymph.common.names import Unit
+from glymph.common.registry import metrics
 from glymph.common.tables import read_tsv, write_tsv
 from glymph.inputs.index import Scan
 from glymph.inputs.participants import Participants
 from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
-from glymph.metrics.unit import flags, unit_record
+from glymph.metrics.flags import FEWEST, flag_rows, flags, outliers, robust_z
+from glymph.metrics.unit import unit_record
 
 EPVS = {"engine": "vbnet", "without_t2w": "t1w_only"}
 STOP = Stop("no volume with b = 0", "x.bval", "acquire one", "inputs_check")
@@ -57,6 +59,61 @@ def test_flags_say_what_is_implausible():
     assert "has no value" in found[1]["message"]
 
 
+def test_every_flag_says_what_to_look_at():
+    assert all("look" in flag and flag["look"] for flag in flags(dict.fromkeys(metrics())))
+
+
+def test_thresholds_of_the_configuration_replace_the_registry():
+    values = {"alps_left_projection_coverage": 0.85, "mean_framewise_displacement": 0.5}
+    assert [f["metric"] for f in flags(values)] == ["alps_left_projection_coverage"]
+    mine = {"alps_*_coverage": [0.8, 1], "mean_framewise_displacement": [None, 0.3]}
+    (found,) = flags(values, mine)
+    assert found["metric"] == "mean_framewise_displacement"
+    assert found["message"].endswith("plausible is at most 0.3")
+
+
+def test_robust_z_is_that_of_iglewicz_and_hoaglin():
+    values = [2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3]
+    found = robust_z([*values, None])
+    assert found[8] == pytest.approx(0.6745 * (8.2 - 2.45) / 0.15, rel=1e-3)
+    assert found[-1] is None
+
+
+def test_no_outliers_in_small_or_constant_cohorts():
+    assert robust_z([1.0] * (FEWEST - 2) + [50.0]) == [None] * (FEWEST - 1)
+    assert robust_z([1.0] * 20 + [50.0]) == [None] * 21
+
+
+def cohort_of(**columns):
+    """One bare record per value."""
+    size = len(next(iter(columns.values())))
+    return [
+        {"participant_id": f"sub-{k:02d}", "session_id": None, "flags": [],
+         "values": {name: column[k] for name, column in columns.items()}}
+        for k in range(size)
+    ]  # fmt: skip
+
+
+def test_outliers_are_flagged_on_the_side_that_the_registry_names():
+    spread = [0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97]
+    records = cohort_of(template_similarity=[*spread, 0.6], mean_framewise_displacement=[
+        *(0.1 * v for v in spread), 0.001])  # fmt: skip
+    found = outliers(records, 3.5)
+    assert [len(own) for own in found] == [0] * 8 + [1], "little motion is no fault"
+    assert found[-1][0]["kind"] == "outlier"
+    assert "below the cohort's median" in found[-1][0]["message"]
+    (row,) = flag_rows(records, 3.5)
+    assert (row["participant_id"], row["metric"]) == ("sub-08", "template_similarity")
+
+
+def test_the_table_names_every_flag_once(tmp_path):
+    own = record(tmp_path, alps_native_mean=3.0)
+    flag = {"participant_id": "sub-01", "session_id": None}
+    flagged = [flag | {"metric": name} for name in ("alps_native_mean", "alps_native_mean", "x")]
+    rows, _ = table([own], None, [], "native", flagged)
+    assert rows[0]["flags"] == "alps_native_mean,x"
+
+
 def people(**problems):
     rows = {"sub-01": {"group": "AD", "age": 70.0, "brain_volume_mm3": None},
             "sub-02": {"group": "NC", "age": 68.0, "brain_volume_mm3": 1.1e6}}  # fmt: skip
@@ -66,7 +123,7 @@ def people(**problems):
 def test_table_joins_participants_and_measures(tmp_path):
     records = [record(tmp_path, Unit(k), brain_volume_mm3=1e6, alps_native_mean=1.4)
                for k in ("01", "02", "03")]  # fmt: skip
-    rows, columns = table(records, people(), ["group", "age"], "native")
+    rows, columns = table(records, people(), ["group", "age"], "native", [])
     assert columns[:4] == ["participant_id", "session_id", "group", "age"]
     assert [row["group"] for row in rows] == ["AD", "NC", None]
     assert rows[0]["brain_volume_mm3"] == 1e6
@@ -77,7 +134,9 @@ def test_table_joins_participants_and_measures(tmp_path):
 
 def test_a_duplicate_participant_gets_no_variables(tmp_path):
     problem = Stop("several rows for sub-02")
-    rows, _ = table([record(tmp_path, Unit("02"))], people(**{"sub-02": [problem]}), ["group"], "n")
+    rows, _ = table(
+        [record(tmp_path, Unit("02"))], people(**{"sub-02": [problem]}), ["group"], "n", []
+    )
     assert rows[0]["group"] is None
 
 
@@ -117,7 +176,7 @@ def test_brain_volume_of_the_participants_table_enters_the_fractions(tmp_path):
     one = record(tmp_path, Unit("01")) | {"values": values}
     cohort = people(**{"sub-01": []})
     cohort.rows["sub-01"] = {"brain_volume_mm3": 8e5}
-    (row,), _ = table([one], cohort, [], "native")
+    (row,), _ = table([one], cohort, [], "native", [])
     assert row["brain_volume_mm3"] == 8e5
     assert row["epvs_bg_fraction_brain"] == pytest.approx(2.5e-4)
 

@@ -1,11 +1,13 @@
 """The page: every value and flag, text from files escaped, pictures drawn in every storage."""
 
+import io
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from glymph.alps.roi import region_names
-from glymph.qc import figures
+from glymph.qc import figures, panels, thumbnails
 from glymph.qc.page import Figure, render
 from tests.conftest import STORAGE, grid
 
@@ -23,12 +25,14 @@ RECORD = {
 
 
 def test_page_shows_values_flags_and_pictures():
-    page = render(RECORD, [Figure("Title", "What to see", b"PNG")])
+    page = render(RECORD, [Figure("Title", "What to see", b"PNG", b"OTHER", ("T2w", "T1w"))])
     for text in (
         "1.5",
         "1,234,567",
         "ALPS has no value",
-        "data:image/png;base64,UE5H",
+        "data:image/webp;base64,UE5H",
+        "data:image/webp;base64,T1RIRVI=",
+        "click for T1w",
         "What to see",
     ):
         assert text in page
@@ -54,8 +58,8 @@ def test_left_is_left_in_every_storage():
         affine = grid(STORAGE[name], shape=shape, centre=(0, 0, 0))
         voxels = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
         x = (voxels @ affine[:3, :3].T + affine[:3, 3])[..., 0]
-        ras = figures._ras(nib.Nifti1Image((x < 0).astype(np.float32), affine))
-        data = figures.array(ras)
+        ras = panels.ras(nib.Nifti1Image((x < 0).astype(np.float32), affine))
+        data = panels.array(ras)
         assert data[: data.shape[0] // 2].mean() > 0.8, name
         assert data[data.shape[0] // 2 :].mean() < 0.2, name
 
@@ -70,23 +74,61 @@ def test_figures_are_drawn_in_every_storage(name):
         regions[6 + k, 8 + k, 9, k] = 1
     v1 = rng.normal(size=(*head.shape, 3))
     maps = [image(name, d) for d in (head, v1, regions)]
-    for png in (
+    for found in (
         figures.colour_fa(*maps, region_names()),
         figures.regions_overview(*maps, region_names()),
-        figures.alignment(maps[0], image(name, head > 0.8)),
+        *figures.alignment(maps[0], image(name, head > 0.8)),
         figures.brain_outline(maps[0], image(name, head > 0)),
     ):
-        assert png.startswith(b"\x89PNG")
+        assert found[8:12] == b"WEBP"
 
 
 def test_a_region_outside_the_image_is_named():
     head = np.ones((12, 12, 12))
     png = figures.colour_fa(image("RAS", head), image("RAS", np.ones((12, 12, 12, 3))),
                             image("RAS", np.zeros((12, 12, 12, 4))), region_names())  # fmt: skip
-    assert png.startswith(b"\x89PNG")
+    assert png[8:12] == b"WEBP"
 
 
 def test_motion_trace():
     names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
     row = dict.fromkeys([*names, "displacement", "framewise_displacement"], "0.1")
-    assert figures.motion_trace([row] * 5).startswith(b"\x89PNG")
+    assert figures.motion_trace([row] * 5)[8:12] == b"WEBP"
+
+
+@pytest.mark.parametrize("name", STORAGE)
+def test_thumbnails_are_one_strip_in_every_storage(name):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    head = np.zeros((20, 22, 24))
+    head[3:-3, 4:-2, 2:-5] = rng.random((14, 16, 17)) + 0.5
+    regions = np.zeros((*head.shape, 4))
+    regions[6, 8, 9] = 1
+    v1 = rng.normal(size=(*head.shape, 3))
+    places = np.zeros(head.shape)
+    places[4:16, 6:18, 4:16] = 3
+    t1w, mask, labels = (image(name, d) for d in (head, head > 0, places))
+    maps = [image(name, d) for d in (head, v1, regions)]
+    strip = thumbnails.thumbnails(
+        {
+            "brain": lambda axis: thumbnails.brain(axis, t1w, mask),
+            "b0": lambda axis: thumbnails.edges(axis, t1w, mask),
+            "regions": lambda axis: thumbnails.regions(axis, t1w, labels),
+            "epvs": lambda axis: thumbnails.epvs(axis, t1w, labels, image(name, head > 1.4)),
+            "roi": lambda axis: thumbnails.roi(axis, *maps, region_names()),
+            "motion": lambda axis: thumbnails.motion(axis, [{"displacement": "0.5"}] * 3),
+        }
+    )
+    picture = Image.open(io.BytesIO(strip))
+    assert picture.size == (thumbnails.TILE_PX[0] * len(thumbnails.TILES), thumbnails.TILE_PX[1])
+    tiles = np.split(np.asarray(picture.convert("L"), float), len(thumbnails.TILES), axis=1)
+    drawn = {tile for tile, part in zip(thumbnails.TILES, tiles, strict=True) if part.max() > 60}
+    assert drawn == {"brain", "b0", "regions", "epvs", "roi", "motion"}
+    assert len(strip) < 100_000
+
+
+def test_the_page_of_the_cohort_knows_the_tiles():
+    from glymph.review.definitions import definitions
+
+    assert tuple(definitions()["tiles"]) == thumbnails.TILES

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.stats.cohort import read, reload, same_rows
+from glymph.stats.cohort import read, reload, same_rows, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
-from tests.stats.conftest import draw
+from tests.stats.conftest import SETTINGS, draw
 
 
 def everyone(cohort):
@@ -214,3 +214,37 @@ def test_combat_says_why_it_cannot(make):
     same, notes = combat(cohort.frame, cohort.plan)
     assert same is cohort.frame
     assert "no ComBat" in notes[0]
+
+
+def test_rejected_items_leave_and_change_nothing_else():
+    frame = pd.DataFrame(
+        {"participant_id": ["sub-1", "sub-2", "sub-3"], "session_id": [None, None, "ses-a"],
+         "group": "A", "age": ["60", "61", "62"], "alps_native_mean": ["1.1", "1.2", "1.3"],
+         "epvs_bg_count": ["4", "5", "6"]}
+    )  # fmt: skip
+    entry = {"item": "epvs", "leaves": "epvs", "raters": "AB", "reason": "lesions"}
+    rejected = [entry | {"participant_id": "sub-2", "session_id": None},
+                entry | {"participant_id": "sub-3", "session_id": None},
+                entry | {"participant_id": "sub-9", "session_id": None}]  # fmt: skip
+    found, reasons = without_rejected(frame, rejected)
+    assert reasons == {1: ["epvs rejected by AB: lesions"]}, "sub-3 has another session"
+    assert found["epvs_bg_count"].isna().tolist() == [False, True, False]
+    assert found.drop(columns="epvs_bg_count").equals(frame.drop(columns="epvs_bg_count"))
+    assert frame["epvs_bg_count"].tolist() == ["4", "5", "6"]
+
+
+def test_who_has_nothing_left_is_not_analysed_and_listed():
+    frame = pd.DataFrame(
+        {"participant_id": ["sub-1", "sub-2", "sub-3"], "session_id": None, "group": "A",
+         "alps_native_mean": ["1.1", "1.2", "1.3"], "epvs_bg_count": ["4", "5", "6"]}
+    )  # fmt: skip
+    entry = {"session_id": None, "raters": "AB", "reason": None}
+    rejected = [entry | {"participant_id": "sub-1", "item": "brain", "leaves": "anat,epvs,alps"},
+                entry | {"participant_id": "sub-2", "item": "epvs", "leaves": "epvs"}]  # fmt: skip
+    frame, reasons = without_rejected(frame, rejected)
+    wanted = SETTINGS | {"metrics": ["alps_native_mean", "epvs_bg_count"]}
+    cohort = select(frame, settle(frame, wanted, []), wanted, [], reasons)
+    assert cohort.frame["participant_id"].tolist() == ["sub-2", "sub-3"]
+    said = {row["participant_id"]: row["reason"] for row in cohort.left_out}
+    assert said == {"sub-1": "brain rejected by AB", "sub-2":
+                    "epvs rejected by AB (the other metrics are analysed)"}  # fmt: skip

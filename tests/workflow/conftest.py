@@ -42,7 +42,7 @@ RULES = (
     "stats_discrimination", "stats_longitudinal", "report_figures", "report_page",
 )  # fmt: skip
 STATISTICS = dict.fromkeys(RULES, 1)
-COHORT = {"metrics_group": 1, **STATISTICS}
+COHORT = {"metrics_group": 1, "review_page": 1, **STATISTICS}
 """Jobs of a run in which the cohort's table changes."""
 
 

@@ -22,7 +22,7 @@ def test_t1w_and_dwi(skeleton):
         "all": 1, "inputs_check": 2, "inputs_describe": 1, "anat_preproc": 1, "anat_register": 1,
         "anat_segment": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
         "metrics_unit": 1, "metrics_group": 1, "qc_page": 1, "epvs_prepare": 1, "epvs_regions": 1,
-        "epvs_segment": 1, "epvs_census": 1, "epvs_atlas": 1,
+        "epvs_segment": 1, "epvs_census": 1, "epvs_atlas": 1, "review_ratings": 1, "review_page": 1,
     }  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def test_sessions_and_t2w(skeleton):
     assert jobs["metrics_unit"] == 2
 
 
-@pytest.mark.parametrize("target, absent", [("participant", "metrics_group"), ("group", "qc_page")])
+@pytest.mark.parametrize("target, absent", [("participant", "metrics_group"), ("group", "inputs_describe")])
 def test_targets(skeleton, target, absent):
     jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", *DWI), target)
     assert absent not in jobs

@@ -10,12 +10,13 @@ from glymph.common.registry import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workflow" / "glymph"
-STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc", "stats", "report")
+STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc", "review", "stats", "report")
 ALLOWED = {
     "metrics": {"inputs", "epvs"},
     "qc": {"alps"},
     "epvs": {"anat"},
     "report": {"stats"},
+    "review": {"metrics"},
     "train": {"anat", "epvs"},
 }
 """Stages whose types another one reads; everything else goes through files."""

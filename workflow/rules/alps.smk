@@ -14,6 +14,7 @@ rule alps_index:
         md=rules.dwi_tensor.output.md,
         v1=rules.dwi_tensor.output.v1,
         tensor=rules.dwi_tensor.output.tensor,
+        corrected=corrected_roi_masks,
         masks=[roi["mask"] for roi in (config["alps"]["user_rois"] or {}).values() if "mask" in roi],
     output:
         facts=unit_path("dwi", "desc-alps_dwi.json"),
@@ -30,6 +31,7 @@ rule alps_index:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         settings=config["alps"],
+        corrections=roi_corrections,
         code=code("alps/index.py"),
     message:
         "Compute ALPS of {wildcards.prefix}"

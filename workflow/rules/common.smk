@@ -17,6 +17,7 @@ from glymph.common import bundle, names, provenance
 from glymph.common.errors import BadInput
 from glymph.inputs import cohort
 from glymph.inputs.config import settle_types
+from glymph.review import ratings, rois
 
 provenance.show_package_to_scripts()
 
@@ -51,6 +52,7 @@ report: "../report/workflow.rst"
 settle_types(config)
 OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"
+THUMBNAILS = "desc-thumbnails_qc.jpg"
 
 if workflow.is_main_process:
     try:
@@ -64,6 +66,15 @@ if workflow.is_main_process:
             logger.info(line)
 else:
     COHORT = cohort.reread(config, INDEX)
+
+
+try:
+    ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
+    RATINGS = ratings.rating_files(cohort.review_folder(config))
+    for path in RATINGS if workflow.is_main_process else []:
+        ratings.read_ratings(path)
+except BadInput as error:
+    raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -212,9 +223,11 @@ def targets(level):
         weights = "{output_dir}/{network}/models/model.pt"
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if level == "group":
-        names = [] if config["metrics_table"] else ["metrics.tsv", "metrics.json", "exclusions.tsv"]
+        names = ["metrics.tsv", "metrics.json", "exclusions.tsv", "flags.tsv", "rejected.tsv"]
         names += ["agreement.tsv", "agreement_summary.tsv"] if rated_units() else []
-        pages = [f"{OUT}/report/report.html"] if has_groups() else []
+        names = [] if config["metrics_table"] else names
+        pages = [] if config["metrics_table"] else [f"{OUT}/report/qc.html"]
+        pages += [f"{OUT}/report/report.html"] if has_groups() else []
         return [f"{OUT}/group/{name}" for name in names] + pages
     if config["metrics_table"]:
         return []
@@ -271,16 +284,52 @@ def lesion_sources(wildcards):
     return aligned(wildcards, "FLAIR")
 
 
+def epvs_engine(wildcards):
+    """What segments a unit's perivascular spaces: a rater's correction before any engine."""
+    corrected = "epvs_mask" in scan_of(wildcards).corrected
+    return "provided" if corrected else config["epvs"]["engine"]
+
+
+def region_engine(wildcards):
+    """What finds a unit's regions: a rater's correction before any engine."""
+    corrected = "region_labels" in scan_of(wildcards).corrected
+    return "provided" if corrected else config["epvs"]["regions"]
+
+
+def compares_regions(wildcards):
+    """Whether atlas and network are compared: provided labels need no second opinion."""
+    return config["epvs"]["compare_regions"] and region_engine(wildcards) != "provided"
+
+
+def region_weights(wildcards):
+    """Fingerprint of the regions' network, where it makes or checks them."""
+    used = compares_regions(wildcards) or region_engine(wildcards) == "vbnet"
+    return REGION_WEIGHTS if used else None
+
+
 def region_sources(wildcards):
-    """What the engine of the regions needs beside the T1w."""
-    engine = config["epvs"]["regions"]
-    if engine == "atlas":
+    """What the regions are made of beside the T1w."""
+    if region_engine(wildcards) == "atlas" or compares_regions(wildcards):
         found = {name: rules.anat_segment.output[name] for name in ("gm", "wm")}
         return of_unit(wildcards, **found) | {"outlines": rules.epvs_atlas.output.outlines}
     files = scan_of(wildcards).files
-    if engine == "provided" and "region_labels" in files:
+    if region_engine(wildcards) == "provided" and "region_labels" in files:
         return {"provided": files["region_labels"]}
     return {}
+
+
+def roi_corrections(wildcards):
+    """What a rater corrected of a unit's ALPS regions."""
+    return ROI_CORRECTIONS.get(wildcards.prefix, {})
+
+
+def corrected_roi_masks(wildcards):
+    return [c["mask"] for c in roi_corrections(wildcards).values() if "mask" in c]
+
+
+def corrections_of(wildcards):
+    """Names of all that a rater corrected of a unit."""
+    return [*scan_of(wildcards).corrected, *sorted(roi_corrections(wildcards))]
 
 
 def template_transforms(wildcards):

@@ -12,6 +12,14 @@ OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,
          atlas/regions_*                                the region atlas on the template
 """
 
+# Now and not within the rules: a folder that is no bundle stops the start with one message.
+EPVS_WEIGHTS = model_hash("epvs", config["epvs"]["model"], config["epvs"]["engine"])
+REGION_WEIGHTS = model_hash(
+    "regions",
+    config["epvs"]["regions_model"],
+    "vbnet" if config["epvs"]["compare_regions"] else config["epvs"]["regions"],
+)
+
 
 rule epvs_atlas:
     """Draw the atlas of regions on the template."""
@@ -118,9 +126,10 @@ rule epvs_regions:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         template=config["template"],
-        engine=config["epvs"]["regions"],
+        engine=region_engine,
+        compare=compares_regions,
         model=config["epvs"]["regions_model"],
-        weights=model_hash("regions", config["epvs"]["regions_model"], config["epvs"]["regions"]),
+        weights=region_weights,
         code=code("epvs/regions.py"),
     message:
         "Find the regions of {wildcards.prefix}"
@@ -150,10 +159,10 @@ rule epvs_segment:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
-        engine=config["epvs"]["engine"],
+        engine=epvs_engine,
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
-        weights=model_hash("epvs", config["epvs"]["model"], config["epvs"]["engine"]),
+        weights=lambda wildcards: EPVS_WEIGHTS if epvs_engine(wildcards) == "vbnet" else None,
         code=code("epvs/segment.py"),
     message:
         "Segment the perivascular spaces of {wildcards.prefix}"

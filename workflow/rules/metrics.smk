@@ -4,6 +4,7 @@ INPUTS:  JSON facts of stages inputs, anat, dwi, alps; participants.tsv
 OUTPUTS: <unit>/*_metrics.json
          group/metrics.tsv, group/metrics.json   one row per unit; the description of every column
          group/exclusions.tsv                    what does not exist, and why
+         group/flags.tsv                         what to look at, and why
          group/agreement{,_summary}.tsv          against raters' masks, where there are any
 """
 
@@ -23,6 +24,8 @@ rule metrics_unit:
         mem_mb=500,
         runtime=5,
     params:
+        thresholds=config["qc"]["thresholds"],
+        corrected=corrections_of,
         code=code("metrics/unit.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:
@@ -40,6 +43,7 @@ rule metrics_group:
         table=f"{OUT}/group/metrics.tsv",
         description=f"{OUT}/group/metrics.json",
         exclusions=f"{OUT}/group/exclusions.tsv",
+        flags=f"{OUT}/group/flags.tsv",
     log:
         f"{OUT}/logs/metrics_group.log",
     conda:

@@ -1,12 +1,13 @@
-"""Stage qc: one self-contained page per unit.
+"""Stage qc: one self-contained page per unit, and its thumbnails for the page of the cohort.
 
 INPUTS:  <unit>/*_metrics.json and the images of stages anat, dwi, alps
 OUTPUTS: <unit>/*_qc.html
+         <unit>/figures/*_desc-thumbnails_qc.jpg
 """
 
 
 rule qc_page:
-    """Draw the page of one unit."""
+    """Draw the page and the thumbnails of one unit."""
     input:
         unpack(unit_pictures),
         record=rules.metrics_unit.output.record,
@@ -18,6 +19,7 @@ rule qc_page:
             category="Subjects",
             labels={"subject": "{prefix}"},
         ),
+        thumbnails=unit_path("figures", THUMBNAILS),
     log:
         unit_log("qc_page"),
     conda:

@@ -1,6 +1,6 @@
 """Stage stats: the cohort's analyses; needs one table of metrics, no image.
 
-INPUTS:  group/metrics.tsv, or the table that metrics_table names
+INPUTS:  group/metrics.tsv, or the table that metrics_table names; group/rejected.tsv
 OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is analysed, and why
          group/stats/demographics{,_tests}.tsv                           Table 1
          group/stats/{comparison,pairs,groups}.tsv                       Tables 3 and 4
@@ -18,6 +18,7 @@ rule stats_cohort:
     """Decide who is analysed: groups, one session per subject, sites."""
     input:
         table=config["metrics_table"] or rules.metrics_group.output.table,
+        rejected=rules.review_ratings.output.rejected,
     output:
         analysed=f"{STATS}/analysed.tsv",
         sessions=f"{STATS}/sessions.tsv",

@@ -29,6 +29,7 @@ class Sphere:
 
     centre: tuple[float, float, float]
     diameter: float
+    world: str = "template"
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         return np.linalg.norm(points - np.asarray(self.centre), axis=-1) <= self.diameter / 2
@@ -41,9 +42,10 @@ class Sphere:
 
 @dataclass(frozen=True)
 class Mask:
-    """A mask image in template space, any grid; inside is above 0.5."""
+    """A mask image on any grid; inside is above 0.5. Its world is the template's or the DWI's."""
 
     path: str
+    world: str = "template"
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         image = load(self.path)
@@ -61,16 +63,35 @@ class Mask:
         return apply_affine(image.affine, places)
 
 
+@dataclass(frozen=True)
+class Shifted:
+    """A region moved by ``shift`` (x, y, z) mm along the template's axes."""
+
+    roi: Sphere | Mask
+    shift: tuple[float, float, float]
+    world: str = "template"
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        return self.roi.contains(points - np.asarray(self.shift))
+
+    def outline(self) -> np.ndarray:
+        return self.roi.outline() + np.asarray(self.shift)
+
+
 def region_names() -> list[str]:
     """Names of the four regions in the order of every list and 4D file."""
     return [f"{hemisphere}_{tract}" for hemisphere in HEMISPHERES for tract in TRACTS]
 
 
-Rois = dict[tuple[str, str], Sphere | Mask]
+Roi = Sphere | Mask | Shifted
+Rois = dict[tuple[str, str], Roi]
 
 
-def load_rois(settings: dict) -> Rois:
+def load_rois(settings: dict, corrections: dict[str, dict] | None = None) -> Rois:
     """The four regions by (hemisphere, tract), of a preset or of the user.
+
+    ``corrections`` of this unit: name of a region -> ``shift_mm`` in template axes, or ``mask``, a
+    file in the DWI's world that replaces the region.
 
     ``settings`` is the ``alps`` part of the configuration: ``rois`` names a preset of
     ``resources/alps_rois.yaml`` or is "user"; then ``user_rois`` gives for each of
@@ -87,7 +108,7 @@ def load_rois(settings: dict) -> Rois:
             name = f"{hemisphere}_{tract}"
             if name not in given:
                 raise BadInput(f"alps.user_rois lacks {name}", cure="all four ROIs are needed")
-            found[hemisphere, tract] = _roi(given[name])
+            found[hemisphere, tract] = _corrected(_roi(given[name]), (corrections or {}).get(name))
     return found
 
 
@@ -97,13 +118,23 @@ def _roi(entry: dict) -> Sphere | Mask:
     return Sphere(tuple(map(float, entry["centre"])), float(entry["diameter_mm"]))
 
 
-def coverage(roi, affine, to_template, from_template) -> tuple[np.ndarray, np.ndarray]:
+def _corrected(roi: Sphere | Mask, correction: dict | None) -> Roi:
+    if not correction:
+        return roi
+    if "mask" in correction:
+        return Mask(correction["mask"], world="dwi")
+    return Shifted(roi, tuple(map(float, correction["shift_mm"])))
+
+
+def coverage(roi: Roi, affine, to_template, from_template) -> tuple[np.ndarray, np.ndarray]:
     """Voxels of the grid ``affine`` that ``roi`` touches, and the share of each that it covers.
 
     ``to_template`` and ``from_template`` are transform chains for `map_points`, each the inverse of
     the other. Returns voxel indices (n, 3) and weights (n,) in 0 to 1. Indices may lie outside the
     image: a region that leaves the field of view shows as such.
     """
+    if roi.world == "dwi":
+        to_template, from_template = [], []
     world = map_points(roi.outline(), from_template)
     corners = apply_affine(np.linalg.inv(affine), world)
     low = np.floor(corners.min(axis=0)).astype(int) - 2

@@ -17,7 +17,9 @@ class Metric:
     """One column of the metrics table.
 
     ``plausible`` is the (low, high) range outside which a value is flagged, None for open ends.
-    ``may_be_missing``: no value is no fault (the median width of no objects).
+    ``may_be_missing``: no value is no fault (the median width of no objects). ``outlier``: on which
+    side (low, high, both) a value far from the cohort's median is flagged, "" for none. ``look``:
+    what to look at when a value is flagged.
     """
 
     name: str
@@ -27,11 +29,9 @@ class Metric:
     source: str
     stage: str
     plausible: tuple[float | None, float | None]
+    look: str
     may_be_missing: bool = False
-
-    def is_plausible(self, value: float) -> bool:
-        low, high = self.plausible
-        return (low is None or value >= low) and (high is None or value <= high)
+    outlier: str = ""
 
     def sidecar(self) -> dict:
         """Description of the column as BIDS wants it beside a table."""
@@ -75,6 +75,8 @@ def _expand(entry: dict, expansions: dict[str, dict[str, str]]):
             source=entry["source"],
             stage=entry["stage"],
             plausible=tuple(entry.get("plausible", (None, None))),
+            look=entry["look"].format(**words),
+            outlier=entry.get("outlier", ""),
             may_be_missing=entry.get("may_be_missing", False),
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to
@@ -22,44 +24,80 @@ RANGES_MM3 = {"cso": (40_000, 600_000), "bg": (8_000, 120_000), "midbrain": (1_5
 """Both sides together; outside these something went wrong."""
 
 
-def find(
-    t1w: nib.Nifti1Image,
-    template: Template,
-    affine: str,
-    inverse_warp: str,
-    files: dict[str, str],
-    engine: str,
-    model: str | None,
-    threads: int,
-) -> tuple[np.ndarray, str]:
-    """Region labels (uint8) on the 1 mm grid of ``t1w`` ([-1, 1], -1 outside the brain).
+ENGINES = ("atlas", "vbnet")
+"""Both can be made of any T1w; "provided" cannot."""
 
-    ``engine``: "vbnet", "atlas" (needs ``files["outlines"]`` of the atlas, the tissue maps
-    ``files["gm"]`` and ``files["wm"]``, and the transforms of stage anat) or "provided"
-    (``files["provided"]``). Left and right are told apart in the template, so a head lying askew is
-    no matter. Returns also the name of what made them.
+
+@dataclass(frozen=True)
+class Subject:
+    """What the engines start from.
+
+    ``t1w``: [-1, 1] at 1 mm in RAS order, -1 outside the brain. ``affine`` and ``inverse_warp``:
+    transforms of stage anat. ``files``: outlines of the atlas and tissue maps gm and wm for
+    "atlas", provided for "provided".
     """
-    source, made_by = t1w.get_filename() or "T1w", engine
-    grid = Grid(t1w.shape, t1w.affine)
+
+    t1w: nib.Nifti1Image
+    template: Template
+    affine: str
+    inverse_warp: str
+    files: dict[str, str]
+
+    @property
+    def source(self) -> str:
+        return self.t1w.get_filename() or "T1w"
+
+    def carried(self, values: np.ndarray, interpolation: str = "linear") -> np.ndarray:
+        """``values`` on the template's grid, brought to the T1w."""
+        return to_subject(
+            values, self.template, self.t1w, self.affine, self.inverse_warp, interpolation
+        )
+
+
+def find(subject: Subject, engine: str, model: str | None, threads: int) -> tuple[np.ndarray, str]:
+    """Region labels (uint8) on the grid of the T1w, and the name of what made them.
+
+    ``engine``: "vbnet", "atlas" or "provided". Raises `BadInput` for labels that mean nothing and
+    for regions of a size that no brain has.
+    """
     if engine == "provided":
-        if "provided" not in files:
-            raise BadInput("no provided region labels", source, "see epvs.region_labels")
-        image = load(files["provided"])
-        values, _ = resample(image, grid, order=0)
-        return check_provided(values, files["provided"]), made_by
-    whole = template.t1w.shape, template.t1w.affine
-    x = to_subject(atlas.x_world(*whole), template, t1w, affine, inverse_warp)
-    if engine == "atlas":
-        places = array(load(files["outlines"]))
-        places = to_subject(places, template, t1w, affine, inverse_warp, "nearestNeighbor")
-        gm, wm = (resample(load(files[name]), grid, order=1)[0] for name in ("gm", "wm"))
-        labels = atlas.limited(np.round(places).astype(np.uint8), gm, wm, x)
-    else:
-        bundle = load_bundle(folder_of("regions", model), threads)
-        labels, made_by = from_network(array(t1w), t1w.affine, bundle, x), bundle.title
-    labels = tidy(labels)
-    check_sizes(labels, source)
+        return _provided(subject), engine
+    labels, made_by = draw(subject, engine, model, threads)
+    check_sizes(labels, subject.source)
     return labels, made_by
+
+
+def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tuple[np.ndarray, str]:
+    """As `find`, by one of `ENGINES`, whatever the sizes.
+
+    Left and right are told apart in the template, so a head lying askew is no matter.
+    """
+    t1w, template = subject.t1w, subject.template
+    x = subject.carried(atlas.x_world(template.t1w.shape, template.t1w.affine))
+    if engine == "vbnet":
+        bundle = load_bundle(folder_of("regions", model), threads)
+        return tidy(from_network(array(t1w), t1w.affine, bundle, x)), bundle.title
+    places = subject.carried(array(load(subject.files["outlines"])), "nearestNeighbor")
+    grid = Grid(t1w.shape, t1w.affine)
+    gm, wm = (resample(load(subject.files[name]), grid, order=1)[0] for name in ("gm", "wm"))
+    return tidy(atlas.limited(np.round(places).astype(np.uint8), gm, wm, x)), engine
+
+
+def _provided(subject: Subject) -> np.ndarray:
+    if "provided" not in subject.files:
+        raise BadInput("no provided region labels", subject.source, "see epvs.region_labels")
+    path = subject.files["provided"]
+    values, _ = resample(load(path), Grid(subject.t1w.shape, subject.t1w.affine), order=0)
+    return check_provided(values, path)
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
+    """Smallest Dice of the regions, both sides together, of two label images on one grid."""
+    dice = []
+    for name in atlas.names():
+        one, two = (np.isin(labels, atlas.label_values(name)) for labels in (first, second))
+        dice.append(2 * (one & two).sum() / max(int(one.sum() + two.sum()), 1))
+    return checked({"regions_overlap": float(min(dice))})
 
 
 def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndarray) -> np.ndarray:

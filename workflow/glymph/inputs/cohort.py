@@ -19,6 +19,7 @@ from glymph.inputs.index import (
     read_index,
     read_path_table,
     scan_bids,
+    with_corrections,
     write_index,
 )
 from glymph.inputs.participants import Participants, ParticipantsError, read_participants
@@ -79,6 +80,11 @@ def participants_file(config: dict) -> Path | None:
     return default if not config["path_table"] and default.is_file() else None
 
 
+def review_folder(config: dict) -> Path:
+    """Where ratings and corrections lie."""
+    return Path(config["review"]["folder"] or Path(config["output_dir"]) / "review")
+
+
 def load_participants(config: dict) -> Participants | None:
     table = participants_file(config)
     if table is None:
@@ -94,7 +100,7 @@ def prepare(config: dict, index: str) -> Cohort:
     """
     try:
         check_config(config)
-        scans = _index(config)
+        scans = with_corrections(_index(config), review_folder(config) / "corrected")
         participants = load_participants(config)
     except (ConfigError, DatasetError, ParticipantsError) as error:
         raise CohortError(str(error)) from None

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import csv
 import os
-from dataclasses import asdict, dataclass, field
+import re
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from glymph.common.errors import Stop
 from glymph.common.images import read_json, write_json
-from glymph.common.names import Unit
+from glymph.common.names import PREFIX_PATTERN, Unit
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
 PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
 """What a lab can bring of its own, all on the T1w's grid or in its world coordinates."""
+CORRECTIONS = {
+    "brain_mask": "{folder}/anat/{prefix}_desc-brain_mask.nii.gz",
+    "region_labels": "{folder}/anat/{prefix}_space-T1w_res-1mm_desc-region_dseg.nii.gz",
+    "epvs_mask": "{folder}/anat/{prefix}_label-EPVS_mask.nii.gz",
+}
+"""What a rater can correct: named as the result that it replaces, for one unit."""
 TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", *PROVIDED)
 RATER_COLUMN = "rater_"
 
@@ -29,7 +36,8 @@ class Scan:
     ``files`` maps a kind (T1w, T2w, FLAIR, dwi; bval, bvec, json of the dwi; `PROVIDED`) to its
     path. ``reverse`` lists images that may have the opposite phase encoding. ``problems`` says per
     kind why it is left out. ``raters`` maps a rater to the mask of perivascular spaces that they
-    drew.
+    drew. ``corrected`` names the kinds whose file a rater corrected: it replaces what any engine
+    makes.
     """
 
     unit: Unit
@@ -37,6 +45,7 @@ class Scan:
     reverse: tuple[str, ...] = ()
     problems: dict[str, Stop] = field(default_factory=dict)
     raters: dict[str, str] = field(default_factory=dict)
+    corrected: tuple[str, ...] = ()
 
 
 class DatasetError(ValueError):
@@ -229,6 +238,41 @@ def _scan_row(table: Path, row: dict) -> Scan:
     return Scan(unit, files, (place("reverse"),) if cell("reverse") else (), missing, raters)
 
 
+def with_corrections(scans: list[Scan], folder: Path) -> list[Scan]:
+    """``scans`` with the `CORRECTIONS` that lie in ``folder`` in the place of other files.
+
+    Those of subjects that are not in this run are left alone. Raises `DatasetError` for a file
+    that is named as no correction: one that is not applied must not go unseen.
+    """
+    lying = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
+    for path in lying:
+        if not _is_correction(path.relative_to(folder).as_posix()):
+            wanted = ", ".join(n.format(folder="sub-X", prefix="sub-X") for n in
+                               CORRECTIONS.values())  # fmt: skip
+            raise DatasetError(
+                f"{path} is named as no correction; name it as the result that it replaces "
+                f"({wanted}), or take it out of {folder}"
+            )
+    found = []
+    for scan in scans:
+        names = {"folder": scan.unit.folder, "prefix": scan.unit.prefix}
+        places = {kind: folder / name.format(**names) for kind, name in CORRECTIONS.items()}
+        own = {kind: str(place) for kind, place in places.items() if place in lying}
+        found.append(replace(scan, files=scan.files | own, corrected=tuple(sorted(own))))
+    return found
+
+
+def _is_correction(path: str) -> bool:
+    """Whether ``path`` (from the folder of corrections) is one of `CORRECTIONS` for any unit."""
+    for name in CORRECTIONS.values():
+        suffix = name.partition("{prefix}")[2]
+        prefix = path.rpartition("/")[2].removesuffix(suffix)
+        if path.endswith(suffix) and re.fullmatch(PREFIX_PATTERN, prefix):
+            unit = Unit.from_prefix(prefix)
+            return path == name.format(folder=unit.folder, prefix=unit.prefix)
+    return False
+
+
 def write_index(scans: list[Scan], path: str | Path) -> None:
     """Write the index as JSON, only where it changed."""
     content = {"scans": [asdict(scan) for scan in scans]}
@@ -242,6 +286,7 @@ def write_index(scans: list[Scan], path: str | Path) -> None:
 def _as_read(content: dict) -> dict:
     for scan in content["scans"]:
         scan["reverse"] = list(scan["reverse"])
+        scan["corrected"] = list(scan["corrected"])
     return content
 
 
@@ -254,6 +299,7 @@ def read_index(path: str | Path) -> list[Scan]:
             tuple(scan["reverse"]),
             {kind: Stop(**stop) for kind, stop in scan["problems"].items()},
             scan["raters"],
+            tuple(scan["corrected"]),
         )
         for scan in read_json(path)["scans"]
     ]

@@ -38,23 +38,34 @@ METHODS = {
     "epvs_input": "Images that perivascular spaces were segmented on: T1w+T2w, or T1w alone; the "
     "two do not compare.",
     "epvs_lesions": "What lesions were excluded by: FLAIR, provided mask, or none.",
-    "flags": "Names of the metrics that are missing or outside their plausible range, separated by "
-    "commas.",
+    "corrected": "What a rater corrected of this subject-session: masks by name, regions of ALPS; "
+    "n/a where nothing.",
+    "flags": "Names of the metrics that are missing, outside their plausible range or far from the "
+    "cohort's median, separated by commas; flags.tsv says why.",
     "workflow_version": "Version of the workflow.",
     "software": "Fingerprint of the versions of all libraries that make numbers; rows that differ "
     "here were made with different versions.",
 }
 
 
-def table(records: list[dict], participants: Participants | None, variables, axes: str):
+def table(
+    records: list[dict],
+    participants: Participants | None,
+    variables,
+    axes: str,
+    flagged: list[dict],
+):
     """Rows and columns of metrics.tsv: one row per record, in the records' order.
 
-    ``variables`` are the participants' variables in use. A brain volume in the participants table
-    replaces the measured one.
+    ``variables`` are the participants' variables in use, ``flagged`` the rows of `flag_rows`. A
+    brain volume in the participants table replaces the measured one.
     """
     shown = [name for name in VARIABLES if name in variables]
     known = [name for name in metrics() if any(name in r["values"] for r in records)]
     columns = [*IDENTITY, *shown, *known, *METHODS]
+    names: dict[tuple, list[str]] = {}
+    for flag in flagged:
+        names.setdefault((flag["participant_id"], flag["session_id"]), []).append(flag["metric"])
     rows = []
     for record in records:
         person = _person(record["participant_id"], participants)
@@ -63,6 +74,8 @@ def table(records: list[dict], participants: Participants | None, variables, axe
         row |= {name: record["values"].get(name) for name in known}
         if person.get("brain_volume_mm3") is not None:
             row |= _with_brain_volume(row, person["brain_volume_mm3"])
+        own = names.get((record["participant_id"], record["session_id"]), [])
+        row["flags"] = ",".join(dict.fromkeys(own)) or None
         rows.append(row | _methods(record, axes))
     return rows, columns
 
@@ -89,7 +102,7 @@ def _methods(record: dict, axes: str) -> dict:
         "dwi_distortion": record["methods"].get("distortion"),
         "epvs_input": record["methods"].get("epvs_input"),
         "epvs_lesions": record["methods"].get("epvs_lesions"),
-        "flags": ",".join(flag["metric"] for flag in record["flags"]) or None,
+        "corrected": record["methods"].get("corrected"),
         "workflow_version": record["software"]["glymph"],
         "software": record["software_hash"],
     }

@@ -8,18 +8,26 @@ from glymph.common.errors import read_stop
 from glymph.common.images import read_json
 from glymph.common.names import Unit
 from glymph.common.provenance import software, software_hash
-from glymph.common.registry import checked, metrics
+from glymph.common.registry import checked
+from glymph.metrics.flags import flags
 
 METHODS = ("registration", "distortion", "epvs_input", "epvs_lesions")
 """Facts that say how a number was made and become columns of the table."""
 
 
-def unit_record(unit: Unit, facts: list[str], checks: list[str]) -> dict:
+def unit_record(
+    unit: Unit,
+    facts: list[str],
+    checks: list[str],
+    thresholds: dict | None = None,
+    corrected: list[str] | None = None,
+) -> dict:
     """Collect one unit's results.
 
     ``facts`` are the stages' JSON files, whose ``metrics`` are merged; ``checks`` those of stage
-    inputs. A file that is a `Stop` is listed in ``stops``, once per reason. Metrics of different
-    files must not share a name (ValueError).
+    inputs. ``thresholds`` are those of `flags`; ``corrected`` names what a rater corrected. A file
+    that is a `Stop` is listed in ``stops``, once per reason. Metrics of different files must not
+    share a name (ValueError).
     """
     values, stops, notes, methods = {}, [], [], {}
     for path in [*checks, *facts]:
@@ -38,38 +46,10 @@ def unit_record(unit: Unit, facts: list[str], checks: list[str]) -> dict:
         "participant_id": unit.participant_id,
         "session_id": unit.session_id,
         "values": checked(values),
-        "flags": flags(values),
+        "flags": flags(values, thresholds),
         "stops": stops,
         "notes": notes,
-        "methods": methods,
+        "methods": methods | {"corrected": ",".join(corrected or []) or None},
         "software": software(),
         "software_hash": software_hash(),
     }
-
-
-def flags(values: dict[str, float | None]) -> list[dict]:
-    """One entry per value outside its plausible range or missing, in the registry's order."""
-    found = []
-    for name, metric in metrics().items():
-        if name not in values:
-            continue
-        value, (low, high) = values[name], metric.plausible
-        if value is None:
-            if not metric.may_be_missing:
-                text = f"{metric.label} has no value"
-                found.append({"metric": name, "value": None, "message": text})
-        elif not metric.is_plausible(value):
-            limits = f"{'' if low is None else low} to {'' if high is None else high}".strip()
-            found.append(
-                {
-                    "metric": name,
-                    "value": value,
-                    "message": f"{metric.label} is {value:.4g} {_unit(metric.unit)}".rstrip()
-                    + f", plausible is {limits}",
-                }
-            )
-    return found
-
-
-def _unit(unit: str) -> str:
-    return "" if unit == "1" else unit

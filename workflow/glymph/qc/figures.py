@@ -1,66 +1,16 @@
-"""The pictures of a subject's page, each returned as PNG bytes.
-
-All panels are drawn in radiological-neutral world order: image arrays are first brought to the
-closest RAS storage, so that left is left in every picture whatever the file's storage.
-"""
+"""The pictures of a subject's page, each returned as the bytes of an image file."""
 
 from __future__ import annotations
 
-import io
-
-import matplotlib
-
-matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to
 
 from glymph.common.images import array, bounding_box
+from glymph.qc.panels import PLANES, crop, in_plane, letters, on_grid, panel, picture, ras
 
-PLANES = ("sagittal", "coronal", "axial")
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
-DPI = 110
-
-
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor=figure.get_facecolor())
-    plt.close(figure)
-    return buffer.getvalue()
-
-
-def _ras(image: nib.Nifti1Image) -> nib.Nifti1Image:
-    return nib.as_closest_canonical(image)
-
-
-def _crop(image: nib.Nifti1Image, margin: int = 4) -> nib.Nifti1Image:
-    """The part of ``image`` that is not background, so that the head fills the panel."""
-    data = np.abs(array(image))
-    places = np.argwhere(data > 0.1 * np.percentile(data[data > 0], 98))
-    low = np.maximum(places.min(axis=0) - margin, 0)
-    high = np.minimum(places.max(axis=0) + margin + 1, image.shape)
-    return image.slicer[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
-
-
-def _panel(axis, plane: np.ndarray, sizes, **style) -> None:
-    """One slice, first axis to the right, second up, with the voxels' true proportions."""
-    axis.imshow(
-        np.swapaxes(plane, 0, 1), origin="lower", aspect=sizes[1] / sizes[0],
-        interpolation="nearest", **style,
-    )  # fmt: skip
-    axis.set_axis_off()
-
-
-def _in_plane(sizes, axis: int):
-    return [size for k, size in enumerate(sizes) if k != axis]
-
-
-def _letters(axis, plane: str) -> None:
-    left, right = {"sagittal": ("P", "A"), "coronal": ("L", "R"), "axial": ("L", "R")}[plane]
-    style = {"transform": axis.transAxes, "color": "w", "fontsize": 8, "va": "center"}
-    axis.text(0.02, 0.5, left, ha="left", **style)
-    axis.text(0.98, 0.5, right, ha="right", **style)
 
 
 def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names) -> bytes:
@@ -69,7 +19,7 @@ def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image
     ``regions`` (x, y, z, 4) are coverage maps in the order of ``names`` (left_projection, ...).
     One row per region: sagittal, coronal and axial slice through its centre, zoomed to 60 mm.
     """
-    fa, v1, regions = _ras(fa), _ras(v1), _ras(regions)
+    fa, v1, regions = ras(fa), ras(v1), ras(regions)
     sizes = fa.header.get_zooms()[:3]
     rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
     weights = array(regions)
@@ -83,15 +33,15 @@ def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image
             continue
         centre = np.rint(np.average(np.argwhere(own > 0), axis=0, weights=own[own > 0])).astype(int)
         for k, axis in enumerate(row):
-            _panel(axis, np.take(rgb, centre[k], axis=k), _in_plane(sizes, k))
-            _outline(axis, weights, names, centre[k], k)
-            _zoom(axis, np.delete(centre, k), _in_plane(sizes, k), rgb.shape)
-            _letters(axis, PLANES[k])
+            panel(axis, np.take(rgb, centre[k], axis=k), in_plane(sizes, k))
+            outline(axis, weights, names, centre[k], k)
+            _zoom(axis, np.delete(centre, k), in_plane(sizes, k), rgb.shape)
+            letters(axis, PLANES[k])
         row[0].set_title(name.replace("_", " "), color="w", fontsize=9, loc="left")
-    return _png(figure)
+    return picture(figure)
 
 
-def _outline(axis, weights, names, index: int, k: int) -> None:
+def outline(axis, weights, names, index: int, k: int) -> None:
     for number, name in enumerate(names):
         plane = np.swapaxes(np.take(weights[..., number], index, axis=k), 0, 1)
         if plane.max() > 0.3:
@@ -103,18 +53,10 @@ def _zoom(axis, centre, sizes, shape, half_mm: float = 30.0) -> None:
     axis.set_ylim(centre[1] - half_mm / sizes[1], centre[1] + half_mm / sizes[1])
 
 
-def _on(image: nib.Nifti1Image, grid: nib.Nifti1Image) -> nib.Nifti1Image:
-    """The part of a 4D ``image`` of the same storage that the cropped ``grid`` covers."""
-    image = _ras(image)
-    start = nib.affines.apply_affine(np.linalg.inv(image.affine), grid.affine[:3, 3])
-    box = [slice(round(a), round(a) + n) for a, n in zip(start, grid.shape, strict=True)]
-    return image.slicer[tuple(box)]
-
-
 def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names):
     """Whole-brain slices of colour FA through the middle of all regions, regions outlined."""
-    fa = _crop(_ras(fa))
-    v1, regions = (_on(image, fa) for image in (v1, regions))
+    fa = crop(ras(fa))
+    v1, regions = (on_grid(image, fa) for image in (v1, regions))
     sizes = fa.header.get_zooms()[:3]
     rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
     weights = array(regions)
@@ -127,35 +69,42 @@ def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nift
         centre[0] = int(np.rint(np.average(np.nonzero(one)[0], weights=one[one > 0])))
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
     for k, axis in enumerate(axes):
-        _panel(axis, np.take(rgb, centre[k], axis=k), _in_plane(sizes, k))
-        _outline(axis, weights, names, centre[k], k)
-        _letters(axis, PLANES[k])
-    return _png(figure)
+        panel(axis, np.take(rgb, centre[k], axis=k), in_plane(sizes, k))
+        outline(axis, weights, names, centre[k], k)
+        letters(axis, PLANES[k])
+    return picture(figure)
 
 
-def alignment(image: nib.Nifti1Image, edges_of: nib.Nifti1Image, colour: str = "#ff5a36") -> bytes:
-    """Three slices of ``image`` with the edges of ``edges_of`` (resampled to it) drawn over."""
-    image = _crop(_ras(image))
-    other = array(resample_from_to(edges_of, image, order=1))
-    data, sizes = array(image), image.header.get_zooms()[:3]
+def alignment(moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> tuple[bytes, bytes]:
+    """Three slices of ``moving``, and the same slices of ``fixed``, resampled to it, to flip to.
+
+    Over both lie the edges of ``fixed``.
+    """
+    moving = crop(ras(moving))
+    data, other = array(moving), array(resample_from_to(fixed, moving, order=1))
     centre = [int(v) for v in np.argwhere(data > np.percentile(data, 60)).mean(axis=0)]
-    top = np.percentile(data[data > 0], 99.5)
     inside = other[other > 0]
     levels = np.unique(np.percentile(inside, (20, 60))) if len(inside) else []
+    sizes = moving.header.get_zooms()[:3]
+    return tuple(_with_edges(shown, other, levels, centre, sizes) for shown in (data, other))
+
+
+def _with_edges(shown: np.ndarray, other: np.ndarray, levels, centre, sizes) -> bytes:
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
+    top = np.percentile(shown[shown > 0], 99.5) if (shown > 0).any() else 1.0
     for k, axis in enumerate(axes):
-        _panel(axis, np.take(data, centre[k], axis=k), _in_plane(sizes, k), cmap="gray", vmin=0,
-               vmax=top)  # fmt: skip
+        panel(axis, np.take(shown, centre[k], axis=k), in_plane(sizes, k), cmap="gray", vmin=0,
+              vmax=top)  # fmt: skip
         plane = np.swapaxes(np.take(other, centre[k], axis=k), 0, 1)
         if len(levels) and plane.max() > levels[0]:
-            axis.contour(plane, levels, colors=colour, linewidths=0.6)
-        _letters(axis, PLANES[k])
-    return _png(figure)
+            axis.contour(plane, levels, colors="#ff5a36", linewidths=0.4)
+        letters(axis, PLANES[k])
+    return picture(figure)
 
 
 def brain_outline(t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> bytes:
     """Six slices of the T1w with the outline of its brain mask."""
-    t1w = _crop(_ras(t1w))
+    t1w = crop(ras(t1w))
     mask = resample_from_to(mask, t1w, order=0)
     data, inside, sizes = array(t1w), array(mask) > 0, t1w.header.get_zooms()[:3]
     places = np.argwhere(inside)
@@ -165,12 +114,12 @@ def brain_outline(t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> bytes:
     for row, share in zip(axes, (0.4, 0.65), strict=True):
         for k, axis in enumerate(row):
             index = int(low[k] + share * (high[k] - low[k]))
-            _panel(axis, np.take(data, index, axis=k), _in_plane(sizes, k), cmap="gray", vmin=0,
+            panel(axis, np.take(data, index, axis=k), in_plane(sizes, k), cmap="gray", vmin=0,
                    vmax=top)  # fmt: skip
             plane = np.swapaxes(np.take(inside, index, axis=k), 0, 1)
             axis.contour(plane, [0.5], colors="#ff5a36", linewidths=0.8)
-            _letters(axis, PLANES[k])
-    return _png(figure)
+            letters(axis, PLANES[k])
+    return picture(figure)
 
 
 def motion_trace(rows: list[dict[str, str]]) -> bytes:
@@ -189,7 +138,7 @@ def motion_trace(rows: list[dict[str, str]]) -> bytes:
         axis.legend(fontsize=7, ncols=3, frameon=False, loc="upper left")
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("volume", fontsize=8)
-    return _png(figure)
+    return picture(figure)
 
 
 REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73")
@@ -204,7 +153,7 @@ def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
     """
     ground = array(t2w if t2w is not None else t1w)
     places, found = array(labels), array(objects) > 0
-    levels = _levels(places, found, 2 * columns)
+    levels = epvs_levels(places, found, 2 * columns)
     box = bounding_box(places > 0, 12)
     figure, axes = plt.subplots(
         4, columns, figsize=(1.9 * columns, 9.2), facecolor="k", layout="constrained"
@@ -213,16 +162,16 @@ def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
         row, column = 2 * (number // columns), number % columns
         plane = ground[(*box[:2], level)]
         for axis in axes[row : row + 2, column]:
-            _panel(axis, plane, (1, 1), cmap="gray", vmin=-1, vmax=1)
+            panel(axis, plane, (1, 1), cmap="gray", vmin=-1, vmax=1)
         marked = axes[row + 1, column]
-        _outlines(marked, places[(*box[:2], level)], found[(*box[:2], level)])
+        outlines(marked, places[(*box[:2], level)], found[(*box[:2], level)])
     for axis in axes.ravel():
         axis.set_axis_off()
-    _letters(axes[0, 0], "axial")
-    return _png(figure)
+    letters(axes[0, 0], "axial")
+    return picture(figure)
 
 
-def _outlines(axis, places, found) -> None:
+def outlines(axis, places, found) -> None:
     for region, colour in enumerate(REGION_COLOURS):
         inside = np.isin(places, (2 * region + 1, 2 * region + 2))
         if inside.any():
@@ -231,7 +180,7 @@ def _outlines(axis, places, found) -> None:
         axis.contour(found.T, [0.5], colors="#ff2f5e", linewidths=0.8)
 
 
-def _levels(places: np.ndarray, found: np.ndarray, count: int) -> list[int]:
+def epvs_levels(places: np.ndarray, found: np.ndarray, count: int) -> list[int]:
     """Slices spread over the regions, each moved to its neighbourhood's fullest slice."""
     inside = np.flatnonzero((places > 0).any(axis=(0, 1)))
     edges = np.linspace(inside.min(), inside.max() + 1, count + 1).astype(int)

@@ -15,15 +15,23 @@ TEMPLATES = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its title and what to look for in it."""
+    """A picture with its title and what to look for in it.
+
+    ``other``: the same slices of the image that it should coincide with, to flip to;
+    ``names``: what the two are.
+    """
 
     title: str
     caption: str
-    png: bytes
+    picture: bytes
+    other: bytes | None = None
+    names: tuple[str, str] = ("", "")
 
     @property
-    def source(self) -> str:
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+    def sources(self) -> list[str]:
+        """The pictures as data URLs, one or two."""
+        encoded = [base64.b64encode(p).decode("ascii") for p in (self.picture, self.other) if p]
+        return [f"data:image/webp;base64,{text}" for text in encoded]
 
 
 def render(record: dict, figures: list[Figure]) -> str:

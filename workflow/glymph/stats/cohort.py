@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.errors import BadInput
+from glymph.common.registry import metrics
 from glymph.common.tables import MISSING
 
 WHOLE = "all"
@@ -97,6 +98,29 @@ def _tidy(cell: str) -> str | None:
     return None if cell.lower() in MISSING else cell
 
 
+def without_rejected(
+    frame: pd.DataFrame, rejected: list[dict]
+) -> tuple[pd.DataFrame, dict[int, list[str]]]:
+    """``frame`` without the values that raters rejected, and why, by row.
+
+    ``rejected``: rows of group/rejected.tsv. All metrics of the stages that an item ``leaves``
+    become missing in that subject-session's row; other rows, and columns that are no metrics, stay.
+    """
+    frame, reasons = frame.copy(), {}
+    for entry in rejected:
+        session = entry["session_id"]
+        own = frame["participant_id"] == entry["participant_id"]
+        own &= frame["session_id"] == session if session else frame["session_id"].isna()
+        stages = entry["leaves"].split(",")
+        leaving = [n for n in frame if n in metrics() and metrics()[n].stage in stages]
+        frame.loc[own, leaving] = None
+        said = f": {entry['reason']}" if entry["reason"] else ""
+        for row in frame.index[own]:
+            text = f"{entry['item']} rejected by {entry['raters']}{said}"
+            reasons.setdefault(row, []).append(text)
+    return frame, reasons
+
+
 def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     """The plan for ``frame``: groups in the configured order, else as ``groups`` or the alphabet
     have them, and the configured columns that exist.
@@ -150,8 +174,18 @@ def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> list[str
     return [g for g in dict.fromkeys(wanted) if g in present]
 
 
-def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) -> Cohort:
-    """The analysed subjects: those of a group, one session each, numbers as numbers."""
+def select(
+    frame: pd.DataFrame,
+    plan: Plan,
+    settings: dict,
+    exclude: list[str],
+    rejected: dict[int, list[str]] | None = None,
+) -> Cohort:
+    """The analysed subjects: those of a group, one session each, numbers as numbers.
+
+    ``rejected``: reasons of `without_rejected`. A row that has no metric left leaves; one that has
+    stays with what is left, and is listed all the same.
+    """
     left_out: list[dict] = []
 
     def leave(rows: pd.Series, reason: str) -> None:
@@ -167,6 +201,12 @@ def select(frame: pd.DataFrame, plan: Plan, settings: dict, exclude: list[str]) 
     other = ~excluded & ~no_group & ~frame["group"].isin(plan.groups)
     leave(other, "a group that is not analysed (stats.groups)")
     usable = frame[~(excluded | no_group | other)].copy()
+    for row, reasons in (rejected or {}).items():
+        if row in usable.index:
+            empty = usable.loc[row, plan.metrics].isna().all()
+            kept = "" if empty else " (the other metrics are analysed)"
+            leave(pd.Series(frame.index == row, frame.index), "; ".join(reasons) + kept)
+            usable = usable.drop(index=row) if empty else usable
     if not len(usable):
         raise BadInput("nobody can be analysed", "", "see stats.groups and exclude")
     notes = [

@@ -13,6 +13,7 @@ from glymph.common.tensors import as_matrices
 
 def main(snakemake):
     source, settings = snakemake.input, snakemake.params.settings
+    corrections = dict(snakemake.params.corrections)
     maps = {name: array(load(source[name])) for name in ("fa", "md", "v1")}
     maps["tensor"] = as_matrices(array(load(source.tensor)))
     affine = load(source.fa).affine
@@ -20,7 +21,7 @@ def main(snakemake):
     values, weights = compute(
         maps,
         affine,
-        load_rois(settings),
+        load_rois(settings, corrections),
         to_template=[*_step(rigid, False), (source.affine, True), (source.inverse_warp, False)],
         from_template=[(source.warp, False), (source.affine, False), *_step(rigid, True)],
         rotation=_rotation(rigid, source.affine),
@@ -28,6 +29,7 @@ def main(snakemake):
         min_coverage=settings["min_coverage"],
     )
     provenance = stamp([source.tensor, source.affine, source.warp], dict(settings))
+    provenance |= {"Corrections": corrections}
     via = "T1w" if rigid else "b0 to the template (no T1w)"
     write_json({"metrics": values, "registration": via} | provenance, snakemake.output.facts)
     save(weights, affine, snakemake.output.regions, {"Regions": region_names()} | provenance)

@@ -10,16 +10,19 @@ from glymph.epvs import regions
 def main(snakemake):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     t1w = load(source.t1w)
-    template = load_template(params.template)
     wanted = ("outlines", "gm", "wm", "provided")
     files = {name: path for name, path in source.items() if name in wanted}
-    labels, made_by = regions.find(
-        t1w, template, source.affine, source.inverse_warp, files,
-        params.engine, params.model, snakemake.threads,
-    )  # fmt: skip
+    template = load_template(params.template)
+    subject = regions.Subject(t1w, template, source.affine, source.inverse_warp, files)
+    labels, made_by = regions.find(subject, params.engine, params.model, snakemake.threads)
+    metrics = regions.volumes(labels)
+    if params.compare:
+        other = next(e for e in regions.ENGINES if e != params.engine)
+        found, _ = regions.draw(subject, other, params.model, snakemake.threads)
+        metrics |= regions.overlap(labels, found)
     settings = {"engine": params.engine, "model": made_by}
     save(labels, t1w.affine, out.labels, stamp([source.t1w], settings))
-    write_json({"metrics": regions.volumes(labels)} | stamp([source.t1w], settings), out.facts)
+    write_json({"metrics": metrics} | stamp([source.t1w], settings), out.facts)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from glymph.common.provenance import software
 from glymph.common.tables import write_tsv
 from glymph.inputs.cohort import load_participants, reread, unmatched
 from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
+from glymph.metrics.flags import FLAG_COLUMNS, flag_rows
 
 
 def main(snakemake):
@@ -14,12 +15,14 @@ def main(snakemake):
     records = [read_json(path) for path in snakemake.input.records]
     participants = load_participants(config)
     used = [name for name, column in config["participants"]["columns"].items() if column]
-    rows, columns = table(records, participants, used, config["alps"]["axes"])
+    flagged = flag_rows(records, config["qc"]["outlier_z"])
+    rows, columns = table(records, participants, used, config["alps"]["axes"], flagged)
     without = unmatched(scans, participants, config["exclude"]) if participants else []
     left_out = exclusions(scans, records, participants, without, config["exclude"], config["epvs"])
     write_tsv(rows, out.table, columns)
     write_json(describe(columns, dict(config), software()), out.description)
     write_tsv(left_out, out.exclusions, EXCLUSION_COLUMNS)
+    write_tsv(flagged, out.flags, FLAG_COLUMNS)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from glymph.metrics.unit import unit_record
 
 def main(snakemake):
     unit = Unit.from_prefix(snakemake.wildcards.prefix)
-    record = unit_record(unit, list(snakemake.input.facts), list(snakemake.input.checks))
+    source, params = snakemake.input, snakemake.params
+    record = unit_record(
+        unit, list(source.facts), list(source.checks), params.thresholds, list(params.corrected)
+    )
     write_json(record, snakemake.output.record)
 
 

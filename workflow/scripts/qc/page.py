@@ -1,5 +1,6 @@
-"""Draw the page of one unit (rule qc_page)."""
+"""Draw the page and the thumbnails of one unit (rule qc_page)."""
 
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -11,73 +12,126 @@ from glymph.common.images import array, load, read_json
 from glymph.common.job import run
 from glymph.common.tables import read_tsv
 from glymph.common.template import load_template
-from glymph.qc import figures
+from glymph.qc import figures, thumbnails
 from glymph.qc.page import Figure, render
 
 
 def main(snakemake):
-    source = snakemake.input
+    source, out = snakemake.input, snakemake.output
     have = {
         name: path
         for name, path in source.items()
         if name not in ("record", "template") and not read_stop(path)
     }
-    page = render(read_json(source.record), list(_figures(have, snakemake.params.template)))
-    Path(snakemake.output.page).write_text(page, encoding="utf-8")
+    found = list(_pictures(have, snakemake.params.template))
+    pages = [figure for figure, _ in found]
+    tiles = {name: tile for _, own in found for name, tile in own.items()}
+    Path(out.page).write_text(render(read_json(source.record), pages), encoding="utf-8")
+    Path(out.thumbnails).write_bytes(thumbnails.thumbnails(tiles))
 
 
-def _figures(have, template):
+def _pictures(have, template):
+    """(`Figure`, tiles by name) of everything that this unit has images for."""
     if {"epvs", "regions_1mm", "t1w_1mm"} <= have.keys():
-        t2w = load(have["t2w_1mm"]) if Path(have["t2w_1mm"]).stat().st_size else None
-        ground = "T2w" if t2w else "T1w (there is no T2w)"
-        yield Figure(
+        yield from _perivascular(have)
+    if {"fa", "v1", "regions"} <= have.keys():
+        yield from _alps(have)
+    if {"b0", "dwi_to_t1w", "t1w", "mask"} <= have.keys():
+        pair = load(have["b0"]), _t1w_on_dwi(have)
+        yield (
+            Figure(
+                "b = 0 and T1w, with the edges of the T1w brain",
+                "The lines should follow the brain's surface and ventricles, and nothing should "
+                "move when you flip. A shift along one axis near the front is susceptibility "
+                "distortion.",
+                *figures.alignment(*pair),
+                ("b = 0", "T1w"),
+            ),
+            {"b0": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
+        )
+    if "warped" in have:
+        pair = load(have["warped"]), load_template(template).t1w
+        yield (
+            Figure(
+                "T1w in template space, with the template's edges",
+                "Ventricles, central sulcus and brain surface should stay in place when you flip.",
+                *figures.alignment(*pair),
+                ("T1w", "template"),
+            ),
+            {"template": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
+        )
+    if "mask" in have:
+        pair = load(have["t1w"]), load(have["mask"])
+        yield (
+            Figure(
+                "Brain mask on the T1w",
+                "The line should enclose the whole brain, and neither eyes nor neck.",
+                figures.brain_outline(*pair),
+            ),
+            {"brain": partial(thumbnails.brain, t1w=pair[0], mask=pair[1])},
+        )
+    if "motion" in have:
+        rows = read_tsv(have["motion"])
+        yield (
+            Figure(
+                "Head motion",
+                "Rigid motion of every volume against the first b = 0 volume.",
+                figures.motion_trace(rows),
+            ),
+            {"motion": partial(thumbnails.motion, rows=rows)},
+        )
+
+
+def _perivascular(have):
+    t1w, labels, objects = (load(have[name]) for name in ("t1w_1mm", "regions_1mm", "epvs"))
+    t2w = load(have["t2w_1mm"]) if Path(have["t2w_1mm"]).stat().st_size else None
+    ground = "T2w" if t2w else "T1w (there is no T2w)"
+    tiles = {
+        "regions": partial(thumbnails.regions, t1w=t1w, labels=labels),
+        "epvs": partial(thumbnails.epvs, ground=t2w or t1w, labels=labels, objects=objects),
+    }
+    yield (
+        Figure(
             "Perivascular spaces",
             f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular "
             "spaces. Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not "
             "follow sulci, ventricle walls or lesions.",
-            figures.epvs_overview(
-                load(have["t1w_1mm"]), t2w, load(have["regions_1mm"]), load(have["epvs"])
+            figures.epvs_overview(t1w, t2w, labels, objects),
+        ),
+        tiles,
+    )
+    if t2w:
+        pair = [nib.Nifti1Image(array(image) + 1, image.affine) for image in (t2w, t1w)]
+        yield (
+            Figure(
+                "T2w and T1w, with the edges of the T1w brain",
+                "The brain should stay in place when you flip.",
+                *figures.alignment(*pair),
+                ("T2w", "T1w"),
             ),
+            {"t2w": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
         )
-    if {"fa", "v1", "regions"} <= have.keys():
-        images = [load(have[name]) for name in ("fa", "v1", "regions")]
-        names = region_names()
-        yield Figure(
+
+
+def _alps(have):
+    images, names = [load(have[name]) for name in ("fa", "v1", "regions")], region_names()
+    yield (
+        Figure(
             "Regions on colour FA",
             "Red: left-right, green: front-back, blue: up-down. White outline: projection, should "
             "lie in blue. Yellow outline: association, should lie in green.",
             figures.regions_overview(*images, names),
-        )
-        yield Figure(
+        ),
+        {"roi": lambda axis: thumbnails.roi(axis, *images, names)},
+    )
+    yield (
+        Figure(
             "Each region",
             "The slices through the centre of each region, 60 mm wide.",
             figures.colour_fa(*images, names),
-        )
-    if {"b0", "dwi_to_t1w", "t1w", "mask"} <= have.keys():
-        yield Figure(
-            "b = 0 with the edges of the T1w brain",
-            "The lines should follow the brain's surface and ventricles. A shift along one axis "
-            "near the front is susceptibility distortion.",
-            figures.alignment(load(have["b0"]), _t1w_on_dwi(have)),
-        )
-    if "warped" in have:
-        yield Figure(
-            "T1w in template space with the template's edges",
-            "Ventricles, central sulcus and brain surface should coincide.",
-            figures.alignment(load(have["warped"]), load_template(template).t1w),
-        )
-    if "mask" in have:
-        yield Figure(
-            "Brain mask on the T1w",
-            "The line should enclose the whole brain, and neither eyes nor neck.",
-            figures.brain_outline(load(have["t1w"]), load(have["mask"])),
-        )
-    if "motion" in have:
-        yield Figure(
-            "Head motion",
-            "Rigid motion of every volume against the first b = 0 volume.",
-            figures.motion_trace(read_tsv(have["motion"])),
-        )
+        ),
+        {},
+    )
 
 
 def _t1w_on_dwi(have):

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
-from glymph.stats.cohort import read, select, settle
+from glymph.common.tables import read_tsv
+from glymph.stats.cohort import read, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 
@@ -14,13 +15,14 @@ def main(snakemake):
     params, out = snakemake.params, snakemake.output
     settings = params.settings
     frame = read(snakemake.input.table, params.columns)
+    frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
     plan = settle(frame, settings, params.groups)
-    cohort = select(frame, plan, settings, params.exclude)
+    cohort = select(frame, plan, settings, params.exclude, rejected)
     analysed, notes = cohort.frame, list(cohort.notes)
     if settings["site"] == "combat":
         analysed, more = combat(analysed, plan)
         notes += more
-    made = stamp([snakemake.input.table], dict(settings))
+    made = stamp(list(snakemake.input), dict(settings))
     write("analysed", analysed.to_dict("records"), out.analysed, made)
     write("analysed", cohort.everything.to_dict("records"), out.sessions, made)
     write("left_out", cohort.left_out, out.left_out, made)

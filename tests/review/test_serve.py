@@ -1,0 +1,113 @@
+"""The local server: loopback only, its own page only, the output folder only, nothing lost."""
+
+import http.client
+import json
+import re
+import threading
+
+import pytest
+
+from glymph.common.errors import BadInput
+from glymph.review.page import page_data, render
+from glymph.review.ratings import read_ratings
+from glymph.review.serve import PLACEHOLDER, append, make_server
+
+RATING = {
+    "participant_id": "sub-01",
+    "session_id": None,
+    "item": "epvs",
+    "rating": "reject",
+    "rater": "A B/..",
+    "comment": "tab\there",
+    "time": "2026-01-01T00:00:00.000Z",
+}
+
+
+@pytest.fixture
+def served(tmp_path):
+    results = tmp_path / "out"
+    (results / "report").mkdir(parents=True)
+    (results / "report/qc.html").write_text(render(page_data([], [], [], [], [], {})))
+    (results / "sub-01_qc.html").write_text("one")
+    (results / "table.tsv").write_text("numbers")
+    (tmp_path / "outside.html").write_text("secret")
+    (results / "link.html").symlink_to(tmp_path / "outside.html")
+    server = make_server(results, tmp_path / "review")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def ask(method, path, body=None, host=None, **headers):
+        connection = http.client.HTTPConnection(*server.server_address, timeout=10)
+        headers = {"Host": host or f"127.0.0.1:{server.server_address[1]}"} | headers
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    yield ask, server, tmp_path
+    server.shutdown()
+    server.server_close()
+
+
+def token_of(ask):
+    return re.search(r'name="glymph-save" content="([\w-]+)"', ask("GET", "/report/qc.html")[1])[1]
+
+
+def test_it_listens_on_loopback(served):
+    assert served[1].server_address[0] == "127.0.0.1"
+
+
+def test_the_page_gets_a_token_and_the_file_has_none(served):
+    ask, _, folder = served
+    assert len(token_of(ask)) > 20
+    assert PLACEHOLDER in (folder / "out/report/qc.html").read_text()
+    assert ask("GET", "/")[0] == 302
+
+
+def test_pictures_and_pages_of_the_output_folder_and_nothing_else(served):
+    ask = served[0]
+    assert ask("GET", "/sub-01_qc.html") == (200, "one")
+    for path in ("/table.tsv", "/link.html", "/../outside.html", "/%2e%2e/outside.html", "/report/",
+                 "//etc/passwd", "/sub-01_qc.html/", "/nothing.html"):  # fmt: skip
+        assert ask("GET", path)[0] == 404, path
+
+
+def test_a_rating_is_saved_and_read_back(served):
+    ask, _, folder = served
+    token = token_of(ask)
+    for rating in ("reject", "accept"):
+        body = json.dumps(RATING | {"rating": rating})
+        assert ask("POST", "/ratings", body, **{"X-Glymph-Token": token}) == (200, "saved")
+    rows = read_ratings(folder / "review/ratings_AB.tsv")
+    assert [row["rating"] for row in rows] == ["reject", "accept"]
+    assert rows[0]["comment"] == "tab here"
+
+
+def test_ratings_from_elsewhere_are_refused(served):
+    ask, _, folder = served
+    body, token = json.dumps(RATING), token_of(ask)
+    assert ask("POST", "/ratings", body)[0] == 403, "no token"
+    assert ask("POST", "/ratings", body, **{"X-Glymph-Token": "é"})[0] == 403
+    assert ask("POST", "/ratings", body, "evil.example", **{"X-Glymph-Token": token})[0] == 403
+    assert ask("GET", "/report/qc.html", host="evil.example")[0] == 403
+    assert ask("POST", "/other", body, **{"X-Glymph-Token": token})[0] == 403
+    assert ask("POST", "/ratings", "x" * 30_000, **{"X-Glymph-Token": token})[0] == 413
+    assert not (folder / "review").exists()
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[]", "{", '{"rater": 3}', '{"rater": "A"}', "\x00", "1e999", "[" * 19_000]
+)
+def test_what_is_no_rating_is_refused(served, body):
+    ask = served[0]
+    assert ask("POST", "/ratings", body, **{"X-Glymph-Token": token_of(ask)})[0] == 400
+
+
+def test_a_rater_without_letters_still_has_a_file(tmp_path):
+    path = append(json.dumps(RATING | {"rater": "../"}).encode(), tmp_path)
+    assert path == tmp_path / "ratings_rater.tsv"
+    with pytest.raises(BadInput):
+        append(json.dumps(RATING | {"rater": " "}).encode(), tmp_path)
+
+
+def test_without_a_page_it_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run the workflow first"):
+        make_server(tmp_path, tmp_path)

@@ -1,0 +1,115 @@
+"""All thumbnails of one unit in one small file, tile beside tile, for the page of the cohort.
+
+One file per unit instead of eight: a cohort of thousands keeps its inodes.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import matplotlib.pyplot as plt
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to
+
+from glymph.common.images import array, bounding_box
+from glymph.qc.figures import epvs_levels, outline, outlines
+from glymph.qc.panels import crop, in_plane, on_grid, panel, ras
+
+TILES = ("brain", "t2w", "regions", "epvs", "b0", "template", "roi", "motion")
+"""Order of the tiles from left to right; one that cannot be drawn stays dark."""
+TILE_PX = (160, 128)
+DPI = 100
+EDGE = {"colors": "#ff5a36", "linewidths": 0.6}
+
+
+def thumbnails(draw: dict[str, Callable]) -> bytes:
+    """A JPEG of all `TILES`; ``draw`` maps a tile to a function of a matplotlib axis."""
+    width, height = TILE_PX
+    figure = plt.figure(figsize=(width * len(TILES) / DPI, height / DPI), dpi=DPI, facecolor="k")
+    for number, tile in enumerate(TILES):
+        axis = figure.add_axes((number / len(TILES), 0, 1 / len(TILES), 1))
+        axis.set_axis_off()
+        if tile in draw:
+            draw[tile](axis)
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer, format="jpeg", dpi=DPI, facecolor="k", pil_kwargs={"quality": 80, "optimize": True}
+    )
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def brain(axis, t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> None:
+    """Sagittal slice beside the midline with the outline of the brain mask: neck shows here."""
+    t1w = crop(ras(t1w))
+    inside = array(resample_from_to(mask, t1w, order=0)) > 0
+    data = array(t1w)
+    middle = int(np.argwhere(inside)[:, 0].mean() + 10 / t1w.header.get_zooms()[0])
+    middle = min(middle, data.shape[0] - 1)
+    _grey(axis, data[middle], in_plane(t1w.header.get_zooms()[:3], 0))
+    _contour(axis, inside[middle], [0.5])
+
+
+def edges(axis, moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> None:
+    """Axial slice through the middle of ``moving`` with the edges of ``fixed``."""
+    moving = crop(ras(moving))
+    data, other = array(moving), array(resample_from_to(fixed, moving, order=1))
+    level = int(np.argwhere(data > np.percentile(data, 60))[:, 2].mean())
+    _grey(axis, data[..., level], in_plane(moving.header.get_zooms()[:3], 2))
+    if (other > 0).any():
+        _contour(axis, other[..., level], np.unique(np.percentile(other[other > 0], (20, 60))))
+
+
+def regions(axis, t1w: nib.Nifti1Image, labels: nib.Nifti1Image) -> None:
+    """Coronal slice through the basal ganglia with the regions' borders (1 mm grid, RAS)."""
+    ground, places = array(t1w), array(labels)
+    box = bounding_box(places > 0, 12)
+    level = int(np.median(np.argwhere(np.isin(places, (3, 4)))[:, 1]))
+    panel(axis, ground[box[0], level, box[2]], (1, 1), cmap="gray", vmin=-1, vmax=1)
+    found = np.zeros_like(places[box[0], level, box[2]], bool)
+    outlines(axis, places[box[0], level, box[2]], found)
+
+
+def epvs(axis, ground: nib.Nifti1Image, labels: nib.Nifti1Image, objects: nib.Nifti1Image) -> None:
+    """The axial slice with most perivascular spaces, outlined (1 mm grid, RAS)."""
+    places, found = array(labels), array(objects) > 0
+    box = bounding_box(places > 0, 8)
+    (level,) = epvs_levels(places, found, 1)
+    panel(axis, array(ground)[(*box[:2], level)], (1, 1), cmap="gray", vmin=-1, vmax=1)
+    outlines(axis, np.zeros_like(places[(*box[:2], level)]), found[(*box[:2], level)])
+
+
+def roi(axis, fa, v1, weights, names) -> None:
+    """Axial colour FA through the ALPS regions, outlined."""
+    fa = crop(ras(fa))
+    rgb = np.clip(np.abs(array(on_grid(v1, fa))) * array(fa)[..., None] * 1.6, 0, 1)
+    weights = array(on_grid(weights, fa))
+    total = weights.sum(axis=(0, 1, 3))
+    level = int(np.argmax(total)) if total.any() else rgb.shape[2] // 2
+    panel(axis, rgb[:, :, level], in_plane(fa.header.get_zooms()[:3], 2))
+    outline(axis, weights, names, level, 2)
+
+
+def motion(axis, rows: list[dict[str, str]]) -> None:
+    """Displacement of every volume, up to 4 mm."""
+    values = [float(row["displacement"]) for row in rows]
+    axis.plot(values, color="#ffd21f", lw=1)
+    axis.set_ylim(0, max(4.0, *values))
+    axis.margins(x=0.02)
+    axis.text(
+        0.04, 0.9, f"max {max(values):.1f} mm", color="w", fontsize=8, transform=axis.transAxes
+    )
+
+
+def _grey(axis, plane: np.ndarray, sizes) -> None:
+    top = np.percentile(plane[plane > 0], 99.5) if (plane > 0).any() else 1.0
+    panel(axis, plane, sizes, cmap="gray", vmin=0, vmax=top)
+
+
+def _contour(axis, plane: np.ndarray, levels) -> None:
+    plane = np.asarray(plane, float).T
+    levels = [level for level in levels if plane.min() < level < plane.max()]
+    if levels:
+        axis.contour(plane, levels, **EDGE)

@@ -1,0 +1,1 @@
+"""Stage review: what people decide who look at the results: ratings, corrections, who agrees."""
