@@ -45,7 +45,9 @@ def test_sessions_and_t2w(skeleton):
     assert jobs["metrics_unit"] == 2
 
 
-@pytest.mark.parametrize("target, absent", [("participant", "metrics_group"), ("group", "inputs_describe")])
+@pytest.mark.parametrize(
+    "target, absent", [("participant", "metrics_group"), ("group", "inputs_describe")]
+)
 def test_targets(skeleton, target, absent):
     jobs, _ = plan(skeleton("sub-01", "T1w.nii.gz", *DWI), target)
     assert absent not in jobs

@@ -236,7 +236,14 @@ def targets(level):
         of_units(units, "", "metrics.json")
         + of_units(units, "", "qc.html")
         + [f"{OUT}/dataset_description.json"]
+        + validator_table()
     )
+
+
+def validator_table():
+    """Where the BIDS validator's findings go, if it is wanted and there is a BIDS folder."""
+    wanted = config["inputs"]["bids_validator"] and not config["path_table"]
+    return [f"{OUT}/inputs/bids_validator.tsv"] if wanted else []
 
 
 def files_of_kind(wildcards):

@@ -3,6 +3,7 @@
 INPUTS:  images and sidecars of the BIDS dataset
 OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it cannot be used
          dataset_description.json
+         inputs/bids_validator.tsv              where inputs.bids_validator asks for it
 """
 
 
@@ -47,3 +48,26 @@ rule inputs_describe:
         "Write dataset_description.json"
     script:
         "../scripts/inputs/describe.py"
+
+
+rule inputs_validate:
+    """Run the BIDS validator on the dataset; nothing waits for it."""
+    input:
+        participants=[str(path) for path in [cohort.participants_file(config)] if path],
+    output:
+        table=f"{OUT}/inputs/bids_validator.tsv",
+    log:
+        f"{OUT}/logs/inputs_validate.log",
+    conda:
+        env("core")
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        bids_dir=config["bids_dir"],
+        cohort=COHORT.fingerprint(),
+        code=code("inputs/validate.py"),
+    message:
+        "Run the BIDS validator"
+    script:
+        "../scripts/inputs/validate.py"

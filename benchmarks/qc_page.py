@@ -1,0 +1,77 @@
+"""The page of a large cohort: how big it is, and something to scroll through.
+
+    python benchmarks/qc_page.py RESULTS OUT --subjects 500
+
+Draws values of that many subjects around the values of the finished output folder RESULTS, copies
+its thumbnails and pages under their names into OUT, writes OUT/report/qc.html and prints sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+
+from glymph.common.registry import metrics
+from glymph.common.tables import read_tsv
+from glymph.metrics.flags import flag_rows, flags
+from glymph.review.page import page_data, render
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--subjects", type=int, default=500)
+    chosen = parser.parse_args()
+    sources = read_tsv(chosen.results / "group" / "metrics.tsv")
+    sources = [row for row in sources if row["flags"] is None] or sources
+    rng = np.random.default_rng(1)
+    records, units = [], []
+    for number in range(1, chosen.subjects + 1):
+        source, name = sources[number % len(sources)], f"sub-S{number:04d}"
+        values = drawn(source, rng)
+        records.append({"participant_id": name, "session_id": None, "values": values,
+                        "flags": flags(values)})  # fmt: skip
+        units.append((name, None, name))
+        copy(chosen.results, source["participant_id"], chosen.out, name)
+    begun = time.perf_counter()
+    table = [
+        {k: r[k] for k in ("participant_id", "session_id")}
+        | {k: None if v is None else str(v) for k, v in r["values"].items()}
+        for r in records
+    ]
+    page = render(page_data(units, table, flag_rows(records, 3.5), [], [], {}))
+    spent = time.perf_counter() - begun
+    (chosen.out / "report").mkdir(exist_ok=True)
+    (chosen.out / "report" / "qc.html").write_text(page, encoding="utf-8")
+    thumbnails = [p.stat().st_size for p in chosen.out.rglob("*_qc.jpg")]
+    pages = [p.stat().st_size for p in chosen.out.glob("sub-*/*_qc.html")]
+    print(f"subjects            {len(units)}")
+    print(f"page of the cohort  {len(page.encode()) / 1e6:.2f} MB, made in {spent:.2f} s")
+    print(f"thumbnails          {np.mean(thumbnails) / 1e3:.0f} kB a subject-session")
+    print(f"page of a subject   {np.mean(pages) / 1e6:.2f} MB")
+
+
+def drawn(source: dict, rng) -> dict[str, float | None]:
+    """Values around those of ``source``, one in a hundred far away."""
+    found = {}
+    for name in metrics():
+        if name in source:
+            value = None if source[name] is None else float(source[name])
+            spread = 0.08 * (12 if rng.random() < 0.01 else 1)
+            found[name] = None if value is None else value * (1 + spread * rng.normal())
+    return found
+
+
+def copy(results: Path, old: str, out: Path, new: str) -> None:
+    (out / new / "figures").mkdir(parents=True, exist_ok=True)
+    for place in ("{0}/{0}_qc.html", "{0}/figures/{0}_desc-thumbnails_qc.jpg"):
+        shutil.copy(results / place.format(old), out / place.format(new))
+
+
+if __name__ == "__main__":
+    main()
