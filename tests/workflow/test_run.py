@@ -134,7 +134,7 @@ def test_pages_are_self_contained(finished):
         assert "http" not in re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)
         assert "<script" not in page
     sound = (finished[0] / "out/sub-NC01/sub-NC01_qc.html").read_text()
-    assert sound.count("data:image/png;base64,") == 6
+    assert sound.count("data:image/webp;base64,") == 8
     bad = (finished[0] / "out/sub-MCI01/sub-MCI01_qc.html").read_text()
     assert "Not everything could be made" in bad
     assert "not finite" in bad

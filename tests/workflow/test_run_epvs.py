@@ -113,7 +113,7 @@ def test_output_tree(brain):
 def test_page_shows_the_perivascular_spaces(brain):
     page = (brain / "out/sub-NC01/sub-NC01_qc.html").read_text()
     assert "Perivascular spaces" in page
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/webp;base64,") == 5
 
 
 def test_second_run_has_nothing_to_do(brain):
@@ -160,3 +160,21 @@ def test_new_weights_rerun_what_uses_them(brain, tmp_path):
     _, output = snakemake("-n", *ARGUMENTS, f"epvs={{model: {bundle}}}", cwd=brain)
     assert planned(output)["epvs_segment"] == 1
     assert "epvs_regions" not in planned(output)
+
+
+def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
+    """Raters' objects replace the network's; what lies before the mask stays."""
+    place = copy_of_brain / "out/review/corrected/sub-NC01/anat"
+    place.mkdir(parents=True)
+    drawn = copy_of_brain / "bids/derivatives/anna/sub-NC01/anat/sub-NC01_label-EPVS_mask.nii.gz"
+    shutil.copy(drawn, place)
+    _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
+    assert planned(output) == {
+        "epvs_segment": 1, "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1,
+        "metrics_agreement": 1, "qc_page": 1, "all": 1, **COHORT,
+    }  # fmt: skip
+    snakemake(*ARGUMENTS, cwd=copy_of_brain)
+    assert row(copy_of_brain)["corrected"] == "epvs_mask"
+    agreement = {r["result"]: r for r in table(copy_of_brain / "out/group/agreement.tsv")
+                 if r["reference"] == "anna"}  # fmt: skip
+    assert float(next(iter(agreement.values()))["dice"]) > 0.9
