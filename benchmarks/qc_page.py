@@ -41,7 +41,7 @@ def main() -> None:
     begun = time.perf_counter()
     table = [
         {k: r[k] for k in ("participant_id", "session_id")}
-        | {k: None if v is None else str(v) for k, v in r["values"].items()}
+        | {k: str(v) for k, v in r["values"].items()}
         for r in records
     ]
     page = render(page_data(units, table, flag_rows(records, 3.5), [], [], {}))
@@ -56,14 +56,13 @@ def main() -> None:
     print(f"page of a subject   {np.mean(pages) / 1e6:.2f} MB")
 
 
-def drawn(source: dict, rng) -> dict[str, float | None]:
+def drawn(source: dict, rng) -> dict[str, float]:
     """Values around those of ``source``, one in a hundred far away."""
     found = {}
     for name in metrics():
-        if name in source:
-            value = None if source[name] is None else float(source[name])
+        if source.get(name) is not None:
             spread = 0.08 * (12 if rng.random() < 0.01 else 1)
-            found[name] = None if value is None else value * (1 + spread * rng.normal())
+            found[name] = float(source[name]) * (1 + spread * rng.normal())
     return found
 
 

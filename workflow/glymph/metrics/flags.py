@@ -98,10 +98,14 @@ def _flag(metric: Metric, value: float | None, kind: str, message: str, z=None) 
 
 def _worded(metric: Metric, value: float) -> str:
     unit = "" if metric.unit == "1" else metric.unit
-    return f"{metric.label} is {value:.4g} {unit}".rstrip()
+    return f"{metric.label} is {_text(value)} {unit}".rstrip()
 
 
 def _span(low: float | None, high: float | None) -> str:
     if low is None:
-        return f"at most {high:g}"
-    return f"at least {low:g}" if high is None else f"{low:g} to {high:g}"
+        return f"at most {_text(high)}"
+    return f"at least {_text(low)}" if high is None else f"{_text(low)} to {_text(high)}"
+
+
+def _text(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.4g}"

@@ -21,7 +21,7 @@ TILES = ("brain", "t2w", "regions", "epvs", "b0", "template", "roi", "motion")
 """Order of the tiles from left to right; one that cannot be drawn stays dark."""
 TILE_PX = (160, 128)
 DPI = 100
-EDGE = {"colors": "#ff5a36", "linewidths": 0.6}
+EDGE = {"colors": "#ff5a36", "linewidths": 0.5}
 
 
 def thumbnails(draw: dict[str, Callable]) -> bytes:
@@ -59,7 +59,7 @@ def edges(axis, moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> None:
     level = int(np.argwhere(data > np.percentile(data, 60))[:, 2].mean())
     _grey(axis, data[..., level], in_plane(moving.header.get_zooms()[:3], 2))
     if (other > 0).any():
-        _contour(axis, other[..., level], np.unique(np.percentile(other[other > 0], (20, 60))))
+        _contour(axis, other[..., level], [np.percentile(other[other > 0], 30)])
 
 
 def regions(axis, t1w: nib.Nifti1Image, labels: nib.Nifti1Image) -> None:
