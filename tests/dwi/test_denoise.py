@@ -24,6 +24,32 @@ def test_mppca_halves_the_error_without_bias(noisy):
     np.testing.assert_array_equal(found[~mask], data[~mask])
 
 
+def test_with_a_stride_of_one_it_is_dipy_s(noisy):
+    from dipy.denoise.localpca import mppca
+
+    _, data, mask = noisy
+    inside = np.zeros_like(mask)
+    inside[6:16, 6:16, 5:15] = mask[6:16, 6:16, 5:15]
+    with np.errstate(invalid="ignore"):
+        expected = mppca(data, mask=inside, patch_radius=2, suppress_warning=True)
+    found = denoise(data, inside, "mppca", stride=1)
+    np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-5, atol=0.01)
+
+
+def test_the_stride_costs_little(noisy):
+    truth, data, mask = noisy
+    errors = [(denoise(data, mask, "mppca", stride) - truth)[mask].std() for stride in (1, 2)]
+    assert errors[1] < 1.1 * errors[0]
+
+
+def test_voxels_that_no_patch_holds_keep_their_value(noisy):
+    _, data, mask = noisy
+    lonely = np.zeros_like(mask)
+    lonely[3, 3, 3] = lonely[0, 0, 0] = True  # odd places: no patch is centred there
+    np.testing.assert_array_equal(denoise(data, lonely, "mppca"), data)
+    np.testing.assert_array_equal(denoise(data[:4], mask[:4], "mppca"), data[:4])
+
+
 def test_none_changes_nothing(noisy):
     _, data, mask = noisy
     assert denoise(data, mask, "none") is data
