@@ -71,10 +71,10 @@ def stored_header(path: str) -> nib.Nifti1Header:
             start = stream.read(nib.Nifti2Header.sizeof_hdr)
     except (OSError, EOFError, zlib.error) as error:
         raise BadInput(f"not readable ({brief(error)})", path, COPY) from None
-    for kind, magic in ((nib.Nifti1Header, b"n+1"), (nib.Nifti2Header, b"n+2\r\n\x1a\n")):
+    for kind, magic in ((nib.Nifti1Header, b"n+1"), (nib.Nifti2Header, b"n+2")):
         if kind.may_contain_header(start):
             header = kind(start[: kind.sizeof_hdr], check=False)
-            if header["magic"].item().rstrip(b"\0") == magic.rstrip(b"\0"):
+            if header["magic"].item() == magic:
                 return header
     raise BadInput("not readable as NIfTI (its first bytes are of another kind)", path, CONVERT)
 
@@ -83,7 +83,7 @@ def _check_promise(header: nib.Nifti1Header, path: str) -> int:
     """Byte at which the voxels end by the header's account; `BadInput` where that cannot be."""
     try:
         shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    except nib.spatialimages.HeaderDataError as error:
+    except (nib.spatialimages.HeaderDataError, KeyError) as error:
         raise BadInput(f"not readable as NIfTI ({brief(error)})", path, CONVERT) from None
     if dtype.fields or dtype.kind not in "iuf":
         raise BadInput(f"voxels of type {dtype} are no intensities", path, "convert to magnitude")

@@ -115,7 +115,7 @@ def _check_forms(image: nib.Nifti1Image, path: str) -> None:
     corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.shape[:3]])).reshape(3, -1).T
     try:
         sform, qform = image.get_sform(), image.get_qform()
-    except nib.spatialimages.HeaderDataError as error:
+    except (nib.spatialimages.HeaderDataError, ValueError) as error:
         raise BadInput(f"no usable qform ({brief(error)})", path, "convert it again") from None
     gap = np.linalg.norm(apply_affine(sform, corners) - apply_affine(qform, corners), axis=1).max()
     if not gap <= CONFLICT_MM:  # a qform of nan is a conflict too

@@ -93,7 +93,13 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
         )
     grouped: dict[Unit, list[dict]] = {}
     with_session = set()
-    for row in bids2table.index_dataset(bids_dir).to_pylist():
+    try:
+        rows = bids2table.index_dataset(bids_dir).to_pylist()
+    except (UnicodeError, OverflowError) as error:  # names that are no text, runs of 20 digits
+        raise DatasetError(
+            f"{bids_dir}: a file name that is no BIDS name ({brief(error)}); rename the file"
+        ) from None
+    for row in rows:
         if not row["path"].startswith("sub-"):
             continue
         unit = Unit(row["sub"], row["ses"])
@@ -190,7 +196,7 @@ def read_path_table(path: str | Path) -> list[Scan]:
     except TableError as error:
         raise DatasetError(str(error)) from None
     if not rows or "participant_id" not in header:
-        raise DatasetError(f"{path}: needs a header with participant_id and at least one row")
+        raise DatasetError(f"{path}: no column participant_id, or no row; add a header and rows")
     unknown = set(header) - {"participant_id", "session_id", "reverse", *TABLE_COLUMNS, ""}
     unknown = sorted(c for c in unknown if not c.startswith(RATER_COLUMN))
     if unknown:
