@@ -67,14 +67,9 @@ def check_message(message: str, *paths):
 
 def refused(call, declared, *paths, match: str):
     """`survives` for what must be refused; ``match`` stands in the message."""
-    with pytest.raises(declared, match=match) as caught:
-        survives_limit(call)
+    with pytest.raises(declared, match=match) as caught, little_memory():
+        call()
     check_message(str(caught.value), *paths)
-
-
-def survives_limit(call):
-    with little_memory():
-        return call()
 
 
 NUMBERS = [0, 1, -1, 2, 3, 4, 5, 7, 8, 16, 64, 255, 256, 348, 352, 512, 540, 768, 1024, 1536, 1792,

@@ -6,6 +6,8 @@ GLYMPH_FUZZ draws more examples: see `tests.fuzzing`.
 import copy
 import gzip
 import json
+import os
+import re
 from pathlib import Path
 
 import nibabel as nib
@@ -24,7 +26,6 @@ from tests.fuzzing import (
     JSON,
     SCALARS,
     SHAPE,
-    TIMES,
     WORDS,
     check_message,
     damaged,
@@ -273,8 +274,6 @@ def test_links_in_a_circle(tmp_path):
 
 @pytest.mark.parametrize("entity", [b"acq-\xff", b"run-99999999999999999999"])
 def test_file_names_that_are_no_bids(tmp_path, entity):
-    import os
-
     folder = tmp_path / "sub-01" / "anat"
     folder.mkdir(parents=True)
     put(tmp_path, "dataset_description.json", "{}")
@@ -349,8 +348,6 @@ def test_configuration(path, value):
     ],
 )
 def test_configuration_message(path, value, match):
-    import re
-
     lines = checked(replaced(DEFAULTS, path, value))
     assert any(re.search(match, line) for line in lines), lines
 
@@ -366,7 +363,3 @@ def test_integers_written_as_5_0_are_integers():
     config = replaced(DEFAULTS, ("stats", "folds"), 5.0)
     assert checked(config) == []
     assert type(config["stats"]["folds"]) is int
-
-
-def test_there_are_few_examples_by_default():
-    assert TIMES or fuzz(10).max_examples == 10
