@@ -162,20 +162,28 @@ WORDS = st.sampled_from(
      'a"b', "'", "\ufeff", "\u2028", "\r", "\x1a", "\0", "../..", "/", "a/b.nii.gz", "ses-1",
      "<script>alert(1)</script>", "=1+1", "$x$", "9" * 5000, "x" * 140_000]
 ) | st.text(max_size=8)  # fmt: skip
+PLAIN = st.sampled_from(
+    ["sub-01", "sub-02", "01", "x9", "n/a", "", " 3.5", "nan", "AD", "é", "a b"]
+)
+"""Cells that any table may hold."""
 
 
 @st.composite
 def tables(draw, columns: list[str], separator="\t"):
     """Bytes of tables: known and other columns, ragged rows, odd cells, line ends and encodings."""
-    header = draw(st.lists(st.sampled_from(columns) | WORDS, max_size=6))
-    if draw(st.integers(0, 3)):
+    odd = draw(st.integers(0, 2)) == 0
+    cells = WORDS if odd else PLAIN
+    names = st.sampled_from(columns) | cells if odd else st.sampled_from(columns)
+    header = draw(st.lists(names, max_size=6, unique=not odd))
+    if columns[0] not in header and draw(st.integers(0, 5)):
         header = [columns[0], *header]
-    lines = [header, *draw(st.lists(st.lists(WORDS, max_size=7), max_size=5))]
+    width = len(header) + (1 if odd else 0)
+    lines = [header, *draw(st.lists(st.lists(cells, max_size=width), max_size=5))]
     end = draw(st.sampled_from(["\n", "\r\n", "\r"]))
     text = end.join(separator.join(line) for line in lines) + draw(st.sampled_from(["", end]))
-    codec = draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-8-sig", "latin-1", "utf-16"]))
-    content = text.encode(codec, errors="replace")
-    return draw(damaged(content)) if draw(st.integers(0, 4)) == 0 else content
+    codecs = ["utf-8", "utf-8-sig"] + (["latin-1", "utf-16"] if odd else [])
+    content = text.encode(draw(st.sampled_from(codecs)), errors="replace")
+    return draw(damaged(content)) if odd and draw(st.booleans()) else content
 
 
 SCALARS = (

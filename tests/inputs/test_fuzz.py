@@ -144,7 +144,7 @@ def test_a_sidecar_with_a_mark_of_windows_is_read(tmp_path):
         ([("vox_offset", 0, 2e9)], "start at byte"),
         ([("vox_offset", 0, np.nan)], "start at byte"),
         ([("vox_offset", 0, -8)], "start at byte"),
-        ([("datatype", 0, 12345)], "not readable"),
+        ([("datatype", 0, 12345)], "unknown type"),
         ([("datatype", 0, 32)], "no intensities"),
         ([("magic", 0, b"ni1")], "another kind"),
         ([("scl_slope", 0, 1.0), ("scl_inter", 0, np.inf)], "not readable"),

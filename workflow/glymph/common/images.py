@@ -81,10 +81,11 @@ def stored_header(path: str) -> nib.Nifti1Header:
 
 def _check_promise(header: nib.Nifti1Header, path: str) -> int:
     """Byte at which the voxels end by the header's account; `BadInput` where that cannot be."""
+    shape, code = header.get_data_shape(), int(header["datatype"])
     try:
-        shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    except (nib.spatialimages.HeaderDataError, KeyError) as error:
-        raise BadInput(f"not readable as NIfTI ({brief(error)})", path, CONVERT) from None
+        dtype = header.get_data_dtype()
+    except (nib.spatialimages.HeaderDataError, KeyError):
+        raise BadInput(f"voxels of an unknown type ({code})", path, CONVERT) from None
     if dtype.fields or dtype.kind not in "iuf":
         raise BadInput(f"voxels of type {dtype} are no intensities", path, "convert to magnitude")
     start = float(header["vox_offset"])
