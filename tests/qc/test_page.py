@@ -47,6 +47,23 @@ def test_text_from_files_is_escaped():
     assert page.count("&lt;script&gt;") == 4
 
 
+EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)")
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_nothing_of_a_record_becomes_markup(evil):
+    """Every text of a record and of a figure, wherever it stands on the page."""
+    stop = dict.fromkeys(("stage", "reason", "file", "cure"), evil)
+    record = RECORD | {
+        "participant_id": evil, "session_id": evil, "stops": [stop], "notes": [evil],
+        "flags": [{"metric": "alps_native_mean", "value": None, "message": evil}],
+        "methods": {"registration": evil, "distortion": evil}, "software": {evil: evil},
+    }  # fmt: skip
+    page = render(record, [Figure(evil, evil, b"PNG")])
+    assert evil not in page
+    assert page.count("alert(1)") >= 10, "the text itself is shown"
+
+
 def image(name, data):
     return nib.Nifti1Image(data.astype(np.float32), grid(STORAGE[name], shape=data.shape[:3]))
 

@@ -1,5 +1,7 @@
 """The words and tables of the report say what the numbers say."""
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from glymph.common.images import write_json
 from glymph.epvs.agreement import MEASURES
 from glymph.metrics.agreement import summary
-from glymph.report import figures, tables, text
+from glymph.report import figures, page, tables, text, word
 from glymph.report.results import load_results, number, p_text, short_label
 from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import alps_with_epvs, with_scores
@@ -202,6 +204,48 @@ def test_dollar_signs_are_no_formulas(report_on, tmp_path):
     results = report_on(draw({"$\\x$": 12, "NC": 12}))
     for name, figure in figures.draw_all(results).items():
         figures.save(figure, tmp_path, name)
+
+
+EVIL = '"><script>alert(1)</script>$x$'
+
+
+@pytest.fixture
+def evil_report(report_on):
+    """Groups, sites, columns, sets of features, subjects and raters with markup as names."""
+    first, second = draw({"AD": 9, "NC": 9}), f"{EVIL}\uffff"
+    frame = first.assign(
+        group=first["group"].replace({"AD": EVIL, "NC": second}),
+        participant_id=[f"{EVIL}{k}" for k in range(len(first))],
+        site=np.where(np.arange(len(first)) % 2, EVIL, "b"),
+    ).rename(columns={"alps_native_mean": f"alps_{EVIL}", "mmse": EVIL})
+    frame.loc[0, "group"] = None
+    results = report_on(
+        frame, metrics=[f"alps_{EVIL}", "epvs_total_volume_mm3"], scores=[EVIL],
+        covariates=["age", "site"], features={EVIL: [f"alps_{EVIL}"]}, alpha=0.99,
+    )  # fmt: skip
+    rows = [row | {"reference": EVIL, "group": EVIL} for row in rows_of_agreement()]
+    results.tables["agreement"] = pd.DataFrame(rows)
+    results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
+    return results
+
+
+def test_no_name_becomes_markup(evil_report):
+    made = {"sources": [EVIL], "software": {EVIL: EVIL}, "parameters": EVIL}
+    shown = page.render(evil_report, {}, None, made, [(EVIL, f"../{EVIL}/qc.html")])
+    assert "<script>alert" not in shown
+    assert '"><script' not in shown
+    assert shown.count("<script>") == 1, "the page's own"
+    assert shown.count("alert(1)") > 30, "the names themselves are shown"
+    assert any(EVIL[:8] in r[0] for r in tables.all_tables(evil_report)["left_out"].rows)
+
+
+def test_no_name_breaks_figures_or_the_word_file(evil_report, tmp_path):
+    for name, figure in figures.draw_all(evil_report).items():
+        figures.save(figure, tmp_path, name)
+        drawn = (tmp_path / f"{name}.svg").read_bytes().replace("\uffff".encode(), b"")
+        tags = {element.tag.split("}")[-1] for element in ElementTree.fromstring(drawn).iter()}
+        assert "script" not in tags
+    word.document(evil_report, None, {}).save(tmp_path / "report.docx")
 
 
 def test_the_same_results_give_the_same_bytes_and_text_stays_text(report_on, tmp_path):

@@ -14,12 +14,14 @@ import numpy as np
 import yaml
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.images import array, bounding_box, volume
 from glymph.common.spaces import apply_affine, map_points, voxel_sizes
 
 HEMISPHERES = ("left", "right")
 TRACTS = ("projection", "association")
 CELL_MM = 0.5
+WIDEST_MM, FARTHEST_MM = 100.0, 500.0
+"""A region beyond these is a mistake, and would be divided into more cells than memory holds."""
 PRESETS = Path(__file__).resolve().parents[3] / "resources" / "alps_rois.yaml"
 
 
@@ -48,7 +50,7 @@ class Mask:
     world: str = "template"
 
     def contains(self, points: np.ndarray) -> np.ndarray:
-        image = load(self.path)
+        image = volume(self.path)
         voxels = np.rint(apply_affine(np.linalg.inv(image.affine), points)).astype(int)
         inside = ((voxels >= 0) & (voxels < image.shape[:3])).all(axis=-1)
         found = np.zeros(len(points), bool)
@@ -56,11 +58,18 @@ class Mask:
         return found
 
     def outline(self) -> np.ndarray:
-        image = load(self.path)
-        places = np.argwhere(array(image) > 0.5)
-        if not len(places):
+        image = volume(self.path)
+        inside = array(image) > 0.5
+        if not inside.any():
             raise BadInput("the ROI mask is empty", self.path, "draw it again")
-        return apply_affine(image.affine, places)
+        box = bounding_box(inside, 0)
+        corners = apply_affine(image.affine, np.array([[s.start, s.stop - 1] for s in box]).T)
+        if np.ptp(corners, axis=0).max() > WIDEST_MM or np.abs(corners).max() > FARTHEST_MM:
+            raise BadInput(
+                f"the ROI mask is wider than {WIDEST_MM:g} mm or farther than {FARTHEST_MM:g} mm "
+                "from the template's origin", self.path, "draw it in template space",
+            )  # fmt: skip
+        return apply_affine(image.affine, np.argwhere(inside))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.images import array, volume
 from glymph.common.spaces import image_to_ants, voxel_sizes
 
 HEAD_HEIGHT_MM = 170.0
@@ -76,10 +76,10 @@ def brain_mask(
 
 
 def _provided_mask(image: nib.Nifti1Image, path: str) -> np.ndarray:
-    mask = load(path)
-    if mask.shape[:3] != image.shape[:3] or not np.allclose(mask.affine, image.affine, atol=0.01):
+    mask = volume(path)
+    if mask.shape != image.shape[:3] or not np.allclose(mask.affine, image.affine, atol=0.01):
         raise BadInput("the mask is not on the T1w's grid", path, "resample it to the T1w")
-    return array(mask).reshape(image.shape[:3]) > 0.5
+    return array(mask) > 0.5
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:

@@ -2,23 +2,31 @@
 
 A bundle is a folder: `configs/metadata.json` (what it is, the sha256 of its weights),
 `configs/inference.json` (the network and how images are laid before it), `models/model.pt`,
-`docs/README.md` (the model card).
+`docs/README.md` (the model card). A bundle may come from anywhere: it is read as data, and nothing
+in it is executed. MONAI's own parser would run any function that a configuration names.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from glymph.common.errors import BadInput
-from glymph.common.images import read_json
+from glymph.common.errors import BadInput, brief, short
+from glymph.common.images import read_sidecar
 
 MODELS = Path(__file__).parents[3] / "resources" / "models"
 """The bundles that the workflow ships."""
 BATCH = 24
+NETWORK = "glymph.common.vbnet.VBNet"
+"""The only network that a bundle may name."""
+USED = ("network_def", "window", "overlap", "size", "voxel_mm")
+"""Keys of configs/inference.json."""
+LONGEST = 512
+"""Voxels along a side of what the network sees at once."""
 
 
 def folder_of(name: str, configured: str | None) -> Path:
@@ -27,14 +35,21 @@ def folder_of(name: str, configured: str | None) -> Path:
 
 
 def weights_hash(folder: str | Path) -> str:
-    """sha256 that the bundle's metadata state for its weights; cheap, read at every parse."""
+    """sha256 that the bundle's metadata state for its weights; cheap, read at every parse.
+
+    Raises `BadInput`.
+    """
     path = Path(folder) / "configs" / "metadata.json"
     if not path.is_file():
         raise BadInput(
             "this is no MONAI bundle (no configs/metadata.json)", str(folder),
             "give the folder of a bundle, or null for the shipped one",
         )  # fmt: skip
-    return read_json(path)["weights"]["sha256"]
+    weights = read_sidecar(path).get("weights")
+    stated = weights.get("sha256") if isinstance(weights, dict) else None
+    if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
+        raise BadInput("it states no sha256 of the weights", path, "see any shipped bundle")
+    return stated
 
 
 @dataclass
@@ -100,12 +115,11 @@ def load_bundle(folder: str | Path, threads: int) -> Bundle:
     Raises `BadInput` for a folder that is no bundle and for weights that are not what they say.
     """
     import torch
-    from monai.bundle import ConfigParser
 
     folder = Path(folder)
     stated = weights_hash(folder)
     weights = folder / "models" / "model.pt"
-    found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "missing"
+    found = _sha256(weights) if weights.is_file() else "missing"
     if found != stated:
         raise BadInput(
             f"the weights are not those that the bundle's metadata name (sha256 {found[:12]}, "
@@ -113,13 +127,72 @@ def load_bundle(folder: str | Path, threads: int) -> Bundle:
             "fetch the file again (git checkout, or git lfs pull if you keep it there)",
         )  # fmt: skip
     torch.set_num_threads(threads)
-    parser = ConfigParser()
-    parser.read_config(str(folder / "configs" / "inference.json"))
-    net = parser.get_parsed_content("network_def")
-    net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
-    net.eval()
-    metadata = read_json(folder / "configs" / "metadata.json")
-    settings = {
-        key: parser.get(key) for key in ("network_def", "window", "overlap", "size", "voxel_mm")
-    }
-    return Bundle(net, settings, f"{metadata['name']} {metadata['version']} ({stated[:12]})")
+    settings = _settings(folder / "configs" / "inference.json")
+    arguments = {k: v for k, v in settings["network_def"].items() if k != "_target_"}
+    title = f"{_title(folder / 'configs' / 'metadata.json')} ({stated[:12]})"
+    return Bundle(_network(arguments, weights), settings, title)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _title(path: Path) -> str:
+    metadata = read_sidecar(path)
+    words = [metadata.get("name"), metadata.get("version")]
+    if not all(isinstance(word, str) and word.isprintable() for word in words):
+        raise BadInput("it states no name and version", path, "see any shipped bundle")
+    return short(" ".join(words))
+
+
+def _settings(path: Path) -> dict:
+    """What of configs/inference.json is used, checked; the network judges its own arguments."""
+    given = read_sidecar(path)
+    network, overlap, step = (given.get(key) for key in ("network_def", "overlap", "voxel_mm"))
+    if not isinstance(network, dict) or network.get("_target_") != NETWORK:
+        wrong = f"network_def._target_ is not {NETWORK}"
+    elif network.get("dims") not in (2, 3):
+        wrong = "network_def.dims is neither 2 nor 3"
+    elif not _are_sides(given.get("window") or given.get("size"), network["dims"]):
+        wrong = "window, or size where window is null, has not one multiple of 16 per dimension"
+    elif not isinstance(overlap, (int, float)) or not 0 <= overlap <= 0.9:
+        wrong = "overlap is not from 0 to 0.9"
+    elif not isinstance(step, (int, float)) or not 0.2 <= step <= 10:
+        wrong = "voxel_mm is not from 0.2 to 10"
+    else:
+        return {key: given.get(key) for key in USED}
+    raise BadInput(wrong, path, "correct it as in the shipped bundles (resources/models)")
+
+
+def _are_sides(sides, dims: int) -> bool:
+    return (
+        isinstance(sides, list)
+        and len(sides) == dims
+        and all(isinstance(n, int) and n in range(16, LONGEST + 1, 16) for n in sides)
+    )
+
+
+def _network(arguments: dict, weights: Path):
+    """VBNet of these ``arguments`` with the ``weights`` of a file, ready to run."""
+    import torch
+
+    from glymph.common.vbnet import VBNet
+
+    try:
+        with torch.device("meta"):  # takes no memory, whatever the arguments ask for
+            wanted = sum(tensor.numel() for tensor in VBNet(**arguments).state_dict().values())
+        if 2 * wanted > weights.stat().st_size:
+            raise ValueError(f"{wanted} weights are needed, more than the file can hold")
+        net = VBNet(**arguments)
+        # weights_only: no pickled code is run; mmap: a small file does not unpack to a large one.
+        state = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
+        net.load_state_dict(state)
+        if not all(torch.isfinite(tensor).all() for tensor in net.state_dict().values()):
+            raise ValueError("weights that are not finite")
+    except Exception as error:  # torch has no kind of its own for a foreign or damaged file
+        raise BadInput(
+            f"these are no weights of the network in configs/inference.json ({brief(error)})",
+            weights, "save the state_dict of the network with torch.save",
+        ) from None  # fmt: skip
+    return net.eval()

@@ -10,6 +10,17 @@ STOP_MARK = "GLYMPH-STOP "
 """First bytes of an output that could not be made: no image or table reader accepts them."""
 
 
+def short(text, width: int = 80) -> str:
+    """``text`` from a file on one line of at most ``width`` characters, for a message."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= width else f"{line[: width - 3]}..."
+
+
+def brief(error: Exception) -> str:
+    """Kind and message of a library's exception on one line."""
+    return short(f"{type(error).__name__}: {error}", 160)
+
+
 @dataclass(frozen=True)
 class Stop:
     """Why a result does not exist.
@@ -47,12 +58,18 @@ def write_stop(path: str | Path, stop: Stop) -> None:
 
 
 def read_stop(path: str | Path) -> Stop | None:
-    """The `Stop` that stands in the place of ``path``, or None where ``path`` is a real result."""
+    """The `Stop` that stands in the place of ``path``, or None where ``path`` is a real result.
+
+    A file that only begins like one is left to the reader of its kind.
+    """
     mark = STOP_MARK.encode()
     with Path(path).open("rb") as stream:
         if stream.read(len(mark)) != mark:
             return None
-        return Stop(**json.loads(stream.read().decode("utf-8")))
+        try:
+            return Stop(**json.loads(stream.read().decode("utf-8")))
+        except (ValueError, TypeError, RecursionError):
+            return None
 
 
 def raised_in(stop: Stop, stage: str) -> Stop:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, brief
 from glymph.common.spaces import image_axes
 
 B0_MAX = 50.0
@@ -55,11 +55,11 @@ def _numbers(path: Path) -> np.ndarray:
     try:
         rows = [
             [float(word) for word in line.replace(",", " ").split()]
-            for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+            for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
             if line.strip()
         ]
-    except ValueError as error:
-        raise BadInput(f"not a table of numbers ({error})", path, "write it again") from None
+    except (OSError, ValueError) as error:
+        raise BadInput(f"not a table of numbers ({brief(error)})", path, "write it again") from None
     if not rows:
         raise BadInput("the file is empty", path, "copy it again from the conversion")
     if len({len(row) for row in rows}) > 1:
@@ -109,7 +109,7 @@ def _unit_vectors(vectors: np.ndarray, bvals: np.ndarray, source: Path) -> np.nd
     weighted = bvals > B0_MAX
     vectors = np.where(weighted[:, None], vectors, 0.0)  # what stands at b = 0 means nothing
     if not np.isfinite(vectors).all():
-        bad = ", ".join(map(str, np.flatnonzero(~np.isfinite(vectors).all(axis=1))))
+        bad = ", ".join(map(str, np.flatnonzero(~np.isfinite(vectors).all(axis=1))[:5]))
         raise BadInput(f"vectors that are not finite at volume {bad}", source, "convert again")
     lengths = np.linalg.norm(vectors, axis=1)
     wrong = np.flatnonzero(weighted & (abs(lengths - 1) > 0.05))

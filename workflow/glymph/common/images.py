@@ -1,19 +1,157 @@
-"""Reading and writing NIfTI images and JSON, with the sidecar that says what the numbers are."""
+"""Reading and writing NIfTI images and JSON, with the sidecar that says what the numbers are.
+
+`load` and `read_json` are for files of the workflow's own and for images that stage inputs has
+checked. Whatever else a user gives comes through `open_image`, `volume`, `load_mask` and
+`read_sidecar`, which raise `BadInput` for all that can be wrong with it.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
+import zlib
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 
+from glymph.common.errors import BadInput, brief
+from glymph.common.spaces import voxel_sizes
+
+MAX_GZIP_RATIO = 1040
+"""Deflate cannot shrink data further; a header that promises more is wrong."""
+MANY_VOXELS, DENSE = 100_000_000, 100
+"""So many voxels in a file that shrank more than `DENSE` times are no image but a bomb: sparse
+masks shrink more, but have fewer voxels."""
+SPARE_BYTES = 1 << 26
+"""Of header extensions before the voxels, and of what may follow them."""
+DIRECTIONS = ("i", "i-", "j", "j-", "k", "k-")
+"""What PhaseEncodingDirection may be."""
+SMALLEST_MM, WIDEST_MM = 1e-3, 1000.0
+"""Voxel edge at least, field of view at most."""
+
 
 def load(path: str | Path) -> nib.Nifti1Image:
     """Open a NIfTI image; nibabel's affine (sform first, then qform) is voxel to world."""
     return nib.load(str(path))
+
+
+def open_image(path: str | Path) -> nib.Nifti1Image:
+    """Open a user's NIfTI image (.nii or .nii.gz) of real numbers, whole to its last byte.
+
+    Its values are not read. Raises `BadInput`.
+    """
+    path = str(path)
+    header = stored_header(path)
+    _check_whole(path, _check_promise(header, path))
+    try:
+        return load(path)
+    except Exception as error:  # nibabel raises many kinds, plain Exception among them
+        raise BadInput(f"not readable as NIfTI ({brief(error)})", path, CONVERT) from None
+
+
+CONVERT, COPY = "convert it again to .nii.gz", "copy it again"
+
+
+def stored_header(path: str) -> nib.Nifti1Header:
+    """The header of a user's image as it stands there: nibabel mends it when it loads.
+
+    Raises `BadInput`.
+    """
+    if not os.path.isfile(path):
+        raise BadInput("the file does not exist", path, "correct the path, or fetch the file")
+    if os.path.getsize(path) == 0:
+        raise BadInput("the file is empty (0 bytes)", path, COPY)
+    if not path.lower().endswith((".nii", ".nii.gz")):
+        raise BadInput("not readable as NIfTI: neither .nii nor .nii.gz", path, CONVERT)
+    try:
+        with nib.openers.ImageOpener(path) as stream:
+            start = stream.read(nib.Nifti2Header.sizeof_hdr)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"not readable ({brief(error)})", path, COPY) from None
+    for kind, magic in ((nib.Nifti1Header, b"n+1"), (nib.Nifti2Header, b"n+2")):
+        if kind.may_contain_header(start):
+            header = kind(start[: kind.sizeof_hdr], check=False)
+            if header["magic"].item() == magic:
+                return header
+    raise BadInput("not readable as NIfTI (its first bytes are of another kind)", path, CONVERT)
+
+
+def _check_promise(header: nib.Nifti1Header, path: str) -> int:
+    """Byte at which the voxels end by the header's account; `BadInput` where that cannot be."""
+    shape, code = header.get_data_shape(), int(header["datatype"])
+    try:
+        dtype = header.get_data_dtype()
+    except (nib.spatialimages.HeaderDataError, KeyError):
+        raise BadInput(f"voxels of an unknown type ({code})", path, CONVERT) from None
+    if dtype.fields or dtype.kind not in "iuf":
+        raise BadInput(f"voxels of type {dtype} are no intensities", path, "convert to magnitude")
+    start = float(header["vox_offset"])
+    if not 0 <= start <= SPARE_BYTES:
+        raise BadInput(f"the header says that voxels start at byte {start:g}", path, COPY)
+    voxels = math.prod(map(int, shape)) if shape and min(shape) > 0 else 0
+    end = int(start) + voxels * dtype.itemsize
+    size = os.path.getsize(path)
+    held = size * MAX_GZIP_RATIO if path.lower().endswith(".gz") else size
+    if not voxels or end > held or (voxels > MANY_VOXELS and end > DENSE * size):
+        raise BadInput(
+            f"the header promises {voxels} voxels in {end} bytes, which {size} bytes cannot hold",
+            path, COPY,
+        )  # fmt: skip
+    return end
+
+
+def _check_whole(path: str, end: int) -> None:
+    """Read a compressed file to the checksum at its end, which nibabel never reaches."""
+    if not path.lower().endswith(".gz"):
+        return
+    length = 0
+    try:
+        with gzip.open(path) as stream:
+            while (block := stream.read(1 << 22)) and length <= end + SPARE_BYTES:
+                length += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadInput(f"truncated or damaged ({brief(error)})", path, COPY) from None
+    if length < end:
+        raise BadInput(f"truncated: {length} bytes where {end} are promised", path, COPY)
+    if length > end + SPARE_BYTES:
+        raise BadInput(f"it holds far more than the {end} bytes of its header", path, CONVERT)
+
+
+def values(image: nib.Nifti1Image, path: str | Path) -> np.ndarray:
+    """`array` of a user's image that `open_image` opened; raises `BadInput`."""
+    try:
+        return array(image)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise BadInput(f"truncated or damaged ({brief(error)})", path, COPY) from None
+
+
+def volume(path: str | Path) -> nib.Nifti1Image:
+    """A user's 3D image as float32 on its grid, read; raises `BadInput`."""
+    image = open_image(path)
+    if len(image.shape) < 3 or max(image.shape[3:], default=1) > 1:
+        raise BadInput(
+            f"{len(image.shape)}D image of shape {image.shape}, 3 axes are needed", path,
+            "choose one volume",
+        )  # fmt: skip
+    check_extent(image, path)
+    if np.linalg.matrix_rank(image.affine[:3, :3] / voxel_sizes(image.affine)) < 3:
+        raise BadInput("two of its axes are parallel", path, CONVERT)
+    return nib.Nifti1Image(values(image, path).reshape(image.shape[:3]), image.affine)
+
+
+def check_extent(image: nib.Nifti1Image, path: str | Path) -> None:
+    """`BadInput` for a grid whose affine or size no head has."""
+    if not np.isfinite(image.affine).all():
+        raise BadInput("its affine is not finite", path, "convert it again")
+    sizes = voxel_sizes(image.affine)
+    if (sizes < SMALLEST_MM).any():
+        raise BadInput("a voxel size is zero", path, "convert it again with the true voxel sizes")
+    widest = float((sizes * image.shape[:3]).max())
+    if widest > WIDEST_MM:
+        raise BadInput(f"it spans {widest:g} mm", path, "convert it again with voxel sizes in mm")
 
 
 def array(image: nib.Nifti1Image, dtype=np.float32) -> np.ndarray:
@@ -22,9 +160,12 @@ def array(image: nib.Nifti1Image, dtype=np.float32) -> np.ndarray:
 
 
 def load_mask(path: str | Path) -> nib.Nifti1Image:
-    """A binary mask as a 3D image of 0 and 1 (float32): what is above 0 belongs to it."""
-    image = load(path)
-    return nib.Nifti1Image((spatial(image) > 0).astype(np.float32), image.affine)
+    """A user's mask as a 3D image of 0 and 1 (float32): what is above 0 belongs to it.
+
+    Raises `BadInput`.
+    """
+    image = volume(path)
+    return nib.Nifti1Image((array(image) > 0).astype(np.float32), image.affine)
 
 
 def spatial(image: nib.Nifti1Image) -> np.ndarray:
@@ -34,9 +175,11 @@ def spatial(image: nib.Nifti1Image) -> np.ndarray:
 
 def bounding_box(mask: np.ndarray, margin: int) -> tuple[slice, slice, slice]:
     """Slices of the smallest box about ``mask`` (x, y, z; not empty) and ``margin`` voxels more."""
-    places = np.argwhere(mask)
-    low = np.maximum(places.min(axis=0) - margin, 0)
-    high = np.minimum(places.max(axis=0) + margin + 1, mask.shape)
+    axes = range(mask.ndim)
+    # Axis by axis: a list of all places takes 24 bytes a voxel.
+    places = [np.flatnonzero(mask.any(axis=tuple(a for a in axes if a != k))) for k in axes]
+    low = np.maximum([p[0] - margin for p in places], 0)
+    high = np.minimum([p[-1] + margin + 1 for p in places], mask.shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
 
 
@@ -67,6 +210,27 @@ def write_json(content: dict, path: str | Path) -> None:
 
 def read_json(path: str | Path) -> dict:
     return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def read_sidecar(path: str | Path) -> dict:
+    """A user's JSON object, NaN and Infinity as None; raises `BadInput`."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        content = json.loads(text, parse_constant=lambda _: None)
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"not readable as JSON ({brief(error)})", path, "write it again") from None
+    if not isinstance(content, dict):
+        raise BadInput("not a JSON object", path, "write it again")
+    return content
+
+
+def phase_encoding(path: str | Path) -> str | None:
+    """PhaseEncodingDirection of a user's sidecar, None where it states none of `DIRECTIONS`.
+
+    Raises `BadInput` for a file that is no JSON object.
+    """
+    stated = read_sidecar(path).get("PhaseEncodingDirection")
+    return stated if stated in DIRECTIONS else None
 
 
 def _plain(value):

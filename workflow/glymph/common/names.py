@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from glymph.common.errors import short
+
 LABEL = r"[0-9a-zA-Z]+"
 FOLDER_PATTERN = rf"sub-{LABEL}(?:/ses-{LABEL})?"
 PREFIX_PATTERN = rf"sub-{LABEL}(?:_ses-{LABEL})?"
@@ -20,7 +22,7 @@ class Unit:
     def __post_init__(self):
         for label in filter(None, (self.subject, self.session)):
             if not re.fullmatch(LABEL, label):
-                raise ValueError(f"'{label}' is no BIDS label: letters and digits only")
+                raise ValueError(f"'{short(label)}' is no BIDS label; use letters and digits only")
 
     @property
     def participant_id(self) -> str:

@@ -6,8 +6,50 @@ import csv
 import math
 from pathlib import Path
 
+from glymph.common.errors import brief, short
+
 MISSING = ("", "n/a", "na", "nan", "none")
 """What people write for a missing value, compared in lower case."""
+
+
+class TableError(ValueError):
+    """A user's table cannot be read; the message names the file, the fault and the cure."""
+
+
+def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Header of a user's TSV, and its rows: (line number, cells by column, without outer spaces).
+
+    Raises `TableError` for what is no such text, and for what would lose or shift cells in silence:
+    quotes that do not close, two columns of one name, rows longer than the header. Shorter rows end
+    in empty cells; columns without a name are passed over.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream, delimiter="\t", strict=True)
+            lines = [(reader.line_num, [c.strip() for c in line]) for line in reader if any(line)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise TableError(
+            f"{path}: not readable as a table ({brief(error)}); write it as UTF-8 text, columns "
+            "separated by tabs, without quotes"
+        ) from None
+    if any("\0" in text for _, line in lines for text in line):
+        raise TableError(f"{path}: it holds NUL bytes; write it as UTF-8 text, not UTF-16")
+    header = lines[0][1] if lines else []
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise TableError(f"{path}: two columns are called {short(', '.join(twice))}; rename one")
+    for number, line in lines:
+        if any(line[len(header) :]):
+            raise TableError(
+                f"{path}, line {number}: {len(line)} cells where the header has {len(header)}; "
+                "separate cells by one tab each"
+            )
+    return header, [(number, _by_column(header, line)) for number, line in lines[1:]]
+
+
+def _by_column(header: list[str], line: list[str]) -> dict[str, str]:
+    named = {name: "" for name in header if name}
+    return named | {name: text for name, text in zip(header, line, strict=False) if name}
 
 
 def cell(value) -> str:

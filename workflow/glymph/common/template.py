@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.images import array, volume
 
 BUNDLED = {
     "t1w": "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz",
@@ -38,13 +38,21 @@ class Template:
 
 
 def load_template(paths: dict[str, str] | None) -> Template:
-    """The template at ``paths`` (t1w, gm, wm; a file each), or nilearn's bundled one for None."""
+    """The template at ``paths`` (t1w, gm, wm; a file each), or nilearn's bundled one for None.
+
+    Raises `BadInput`.
+    """
     if paths is None:
         from importlib.util import find_spec
 
         folder = Path(find_spec("nilearn").origin).parent / "datasets" / "data"
         paths = {name: folder / file for name, file in BUNDLED.items()}
-    images = {name: load(path) for name, path in paths.items()}
+    images = {name: volume(path) for name, path in paths.items()}
+    for name, image in images.items():
+        if not np.isfinite(array(image)).all() or not array(image).max() > 0:
+            raise BadInput(
+                "an image of the template is empty or not finite", paths[name], "see template"
+            )
     grids = {(image.shape, image.affine.tobytes()) for image in images.values()}
     if len(grids) > 1:
         raise BadInput("t1w, gm and wm are not on one grid", paths["t1w"], "resample the template")

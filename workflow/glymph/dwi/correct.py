@@ -9,7 +9,7 @@ import numpy as np
 
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl
-from glymph.common.images import array, load, read_json
+from glymph.common.images import array, load, phase_encoding
 from glymph.common.spaces import apply_affine
 from glymph.dwi import distortion, motion
 from glymph.dwi.denoise import denoise, unring
@@ -106,9 +106,7 @@ def _mean_b0(data, affine, table, matrices) -> np.ndarray:
 def _distortion(b0, affine, files, reverse, t1w_brain, settings):
     """(displacement or None, what was used) by ``dwi.distortion``: auto, reverse, t1w or none."""
     wanted = settings["distortion"]
-    direction = None
-    if "json" in files:
-        direction = read_json(files["json"]).get("PhaseEncodingDirection")
+    direction = phase_encoding(files["json"]) if "json" in files else None
     opposite = distortion.find_reverse(reverse, direction)
     if wanted in ("auto", "reverse") and opposite:
         axis = distortion.phase_axis(direction)

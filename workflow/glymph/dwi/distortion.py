@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load, read_json
+from glymph.common.images import array, open_image, phase_encoding, values
 from glymph.common.spaces import apply_affine, image_axes, map_points, to_ants, voxel_sizes
 
 ITERATIONS = (40, 30, 20)
@@ -37,8 +37,7 @@ def find_reverse(candidates: list[str], direction: str | None) -> str | None:
     opposite = direction[0] if direction.endswith("-") else f"{direction}-"
     for path in candidates:
         sidecar = path.removesuffix(".gz").removesuffix(".nii") + ".json"
-        stated = read_json(sidecar) if os.path.isfile(sidecar) else {}
-        if stated.get("PhaseEncodingDirection") == opposite:
+        if os.path.isfile(sidecar) and phase_encoding(sidecar) == opposite:
             return path
     return None
 
@@ -51,10 +50,12 @@ def from_reverse(b0: np.ndarray, affine: np.ndarray, reverse: str, axis: int) ->
     u(x) = -D(x + u(x)) / 2, by fixed point (the symmetric model of Andersson 2003,
     10.1016/S1053-8119(03)00336-7). Both images must have the same grid and read-out time.
     """
-    image = load(reverse)
+    image = open_image(reverse)
     if image.shape[:3] != b0.shape or not np.allclose(image.affine, affine, atol=0.1):
         raise BadInput("not on the DWI's grid", reverse, "acquire or convert both alike")
-    other = array(image).reshape(*b0.shape, -1)[..., 0]
+    other = values(image, reverse).reshape(*b0.shape, -1)[..., 0]
+    if not np.isfinite(other).all():
+        raise BadInput("it has voxels that are NaN or infinite", reverse, "convert it again")
     whole = _register_along(b0, other, affine, axis)
     return _to_world(_half_way(whole, axis, voxel_sizes(affine)), affine, axis)
 

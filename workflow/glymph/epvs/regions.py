@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from glymph.anat.register import to_subject
 from glymph.common.bundle import Bundle, folder_of, load_bundle
-from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.errors import BadInput, short
+from glymph.common.images import array, load, volume
 from glymph.common.registry import checked
 from glymph.common.template import Template
 from glymph.epvs import atlas
@@ -87,7 +87,7 @@ def _provided(subject: Subject) -> np.ndarray:
     if "provided" not in subject.files:
         raise BadInput("no provided region labels", subject.source, "see epvs.region_labels")
     path = subject.files["provided"]
-    values, _ = resample(load(path), Grid(subject.t1w.shape, subject.t1w.affine), order=0)
+    values, _ = resample(volume(path), Grid(subject.t1w.shape, subject.t1w.affine), order=0)
     return check_provided(values, path)
 
 
@@ -146,10 +146,11 @@ def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
 def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
     """A lab's own labels; `BadInput` for values that mean nothing here."""
     known = set(atlas.definitions()["labels"])
-    odd = sorted(set(np.unique(labels).astype(int)) - known - {0})
+    odd = [f"{value:g}" for value in np.unique(labels) if value not in known | {0}]
     if odd or not labels.any():
         raise BadInput(
-            f"region labels must be among {sorted(known)} (found {odd or 'none'})", source,
+            f"region labels must be among {sorted(known)} "
+            f"(found {short(', '.join(odd)) or 'none'})", source,
             "see resources/regions.yaml",
         )  # fmt: skip
     return labels.astype(np.uint8)

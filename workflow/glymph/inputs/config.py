@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from glymph.common.errors import short
+
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
+
+
+LONGEST = 300
+"""Characters of one line of a message: values may be anything."""
 
 
 class ConfigError(ValueError):
@@ -30,9 +38,21 @@ def _settle(value, rules: dict):
         return value
     if isinstance(value, list):
         return [_settle(item, rules.get("items", {})) for item in value]
-    if isinstance(value, str) and rules.get("type") in ("number", "integer", "boolean"):
-        return yaml.safe_load(value)
+    wanted = rules.get("type")
+    if isinstance(value, str) and wanted in ("number", "integer", "boolean"):
+        value = _plain(value)
+    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return int(value)  # 5.0 is an integer to JSON, but no number of folds to Python
     return value
+
+
+def _plain(word: str):
+    """The number or boolean that ``word`` is in YAML, otherwise ``word``."""
+    try:
+        value = yaml.safe_load(word)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return word
+    return value if isinstance(value, (bool, int, float)) else word
 
 
 def check_config(config: dict, schema: Path = SCHEMA) -> None:
@@ -40,10 +60,29 @@ def check_config(config: dict, schema: Path = SCHEMA) -> None:
     from jsonschema import Draft202012Validator
 
     rules = json.loads(schema.read_text(encoding="utf-8"))
-    errors = sorted(Draft202012Validator(rules).iter_errors(config), key=lambda e: list(e.path))
-    if errors:
-        lines = "\n".join(f"  - {line}" for error in errors for line in _messages(error))
-        raise ConfigError(f"the configuration has {len(errors)} error(s):\n{lines}")
+    try:
+        errors = list(Draft202012Validator(rules).iter_errors(config))
+        found = [line for error in errors for line in _messages(error)] + list(_odd(config))
+    except RecursionError:
+        found = ["config: nested without end; remove the alias of YAML that holds itself"]
+    if found:
+        lines = "\n".join(f"  - {short(line, LONGEST)}" for line in sorted(found))
+        raise ConfigError(f"the configuration has {len(found)} error(s):\n{lines}")
+
+
+def _odd(value, place: str = "") -> Iterator[str]:
+    """What a schema cannot say: numbers without end, and text that no path or file can hold."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _odd(key, f"{place}.{key}" if place else str(key))
+            yield from _odd(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _odd(item, f"{place}.{number}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{place}: {value} is no finite number; write the number"
+    elif isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        yield f"{place}: {value!r} holds characters that no file can hold; remove them"
 
 
 def _messages(error) -> list[str]:
@@ -51,14 +90,14 @@ def _messages(error) -> list[str]:
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
-        return [_unknown_key(".".join(filter(None, (place, key))), key, known) for key in unknown]
+        return [_unknown_key(f"{place}.{key}".lstrip("."), key, known) for key in unknown]
     about = error.schema.get("description", "")
     meaning = f" ({about.rstrip('.')})" if about else ""
     if error.validator == "type":
         wanted = error.validator_value
         wanted = wanted if isinstance(wanted, str) else " or ".join(wanted)
-        return [f"{place}: {error.instance!r} is not of type {wanted}{meaning}"]
-    return [f"{place or 'config'}: {error.message}{meaning}"]
+        return [f"{place}: {short(repr(error.instance))} is not of type {wanted}{meaning}"]
+    return [f"{place or 'config'}: {short(error.message, 160)}{meaning}"]
 
 
 def _unknown_key(place: str, key: str, known: list[str]) -> str:

@@ -6,15 +6,16 @@ starts read the index from the output folder instead.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from glymph.common.errors import Stop
+from glymph.common.errors import Stop, brief, short
 from glymph.common.images import read_json, write_json
 from glymph.common.names import PREFIX_PATTERN, Unit
+from glymph.common.tables import TableError, read_table
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
 PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
@@ -101,7 +102,13 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
         )
     grouped: dict[Unit, list[dict]] = {}
     with_session = set()
-    for row in bids2table.index_dataset(bids_dir).to_pylist():
+    try:
+        rows = bids2table.index_dataset(bids_dir).to_pylist()
+    except (UnicodeError, OverflowError) as error:  # names that are no text, runs of 20 digits
+        raise DatasetError(
+            f"{bids_dir}: a file name that is no BIDS name ({brief(error)}); rename the file"
+        ) from None
+    for row in rows:
         if not row["path"].startswith("sub-"):
             continue
         unit = Unit(row["sub"], row["ses"])
@@ -188,42 +195,55 @@ def read_path_table(path: str | Path) -> list[Scan]:
     Columns: participant_id (``sub-01``), optional session_id (``ses-a``), and any of T1w, T2w,
     FLAIR, dwi, bval, bvec, json, reverse, those of `PROVIDED`, and ``rater_NAME`` for masks of
     raters. Relative paths start at the table's folder; ``n/a`` or an empty cell means that there is
-    no such file.
+    no such file. Raises `DatasetError`.
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f"path_table '{path}' does not exist")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    if not rows or "participant_id" not in rows[0]:
-        raise DatasetError(f"{path}: needs a header with participant_id and at least one row")
-    unknown = set(rows[0]) - {"participant_id", "session_id", "reverse", *TABLE_COLUMNS}
-    unknown = {c for c in unknown if not str(c).startswith(RATER_COLUMN)}
+        raise DatasetError(f"path_table '{path}' does not exist; correct the path")
+    try:
+        header, rows = read_table(path)
+    except TableError as error:
+        raise DatasetError(str(error)) from None
+    if not rows or "participant_id" not in header:
+        raise DatasetError(f"{path}: no column participant_id, or no row; add a header and rows")
+    unknown = set(header) - {"participant_id", "session_id", "reverse", *TABLE_COLUMNS, ""}
+    unknown = sorted(c for c in unknown if not c.startswith(RATER_COLUMN))
     if unknown:
-        raise DatasetError(f"{path}: unknown columns {', '.join(sorted(map(str, unknown)))}")
-    scans = [_scan_row(path, row) for row in rows]
-    units = [scan.unit for scan in scans]
-    twice = sorted({unit.prefix for unit in units if units.count(unit) > 1})
+        raise DatasetError(
+            f"{path}: unknown columns {short(', '.join(unknown))}; known are participant_id, "
+            f"session_id, reverse, {', '.join(TABLE_COLUMNS)}, {RATER_COLUMN}NAME"
+        )
+    scans = [_scan_row(path, number, row) for number, row in rows]
+    twice = sorted(p for p, n in Counter(scan.unit.prefix for scan in scans).items() if n > 1)
     if twice:
-        raise DatasetError(f"{path}: more than one row for {', '.join(twice)}; keep one of each")
+        raise DatasetError(
+            f"{path}: more than one row for {short(', '.join(twice))}; keep one of each"
+        )
     return sorted(scans, key=lambda scan: scan.unit.prefix)
 
 
-def _scan_row(table: Path, row: dict) -> Scan:
+def _scan_row(table: Path, number: int, row: dict[str, str]) -> Scan:
     def cell(name: str) -> str | None:
-        value = (row.get(name) or "").strip()
+        value = row.get(name, "")
         return None if value in ("", "n/a") else value
 
     def place(name: str) -> str | None:
         value = cell(name)
-        return str((table.parent / value).resolve()) if value else None
+        try:
+            return str((table.parent / value).resolve()) if value else None
+        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+            raise DatasetError(
+                f"{table}, line {number}: {name} is no path ({brief(error)}); correct it"
+            ) from None
 
     subject = (cell("participant_id") or "").removeprefix("sub-")
     session = (cell("session_id") or "").removeprefix("ses-") or None
+    if not subject:
+        raise DatasetError(f"{table}, line {number}: participant_id is empty; fill it in")
     try:
         unit = Unit(subject, session)
     except ValueError as error:
-        raise DatasetError(f"{table}: {error}") from None
+        raise DatasetError(f"{table}, line {number}: {error}") from None
     files = {kind: place(kind) for kind in TABLE_COLUMNS if cell(kind)}
     missing = {
         kind: Stop(f"no {kind} image", str(table), "name the file in the table", "inputs")

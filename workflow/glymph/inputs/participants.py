@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from glymph.common.errors import Stop
-from glymph.common.tables import MISSING
+from glymph.common.errors import Stop, short
+from glymph.common.tables import MISSING, TableError, read_table
 
 NUMERIC = ("age", "education", "mmse", "moca", "brain_volume_mm3")
 
@@ -35,7 +34,7 @@ def read_participants(path: str | Path, columns: dict[str, str], groups: list[st
 
     ``columns`` maps the workflow's variables (group, age, sex, education, mmse, moca, site,
     brain_volume_mm3) to the table's column names; ``groups`` lists the allowed groups, None for
-    any. Further columns are ignored.
+    any. Further columns are ignored. Raises `ParticipantsError`.
     """
     path = Path(path)
     if not path.is_file():
@@ -43,19 +42,22 @@ def read_participants(path: str | Path, columns: dict[str, str], groups: list[st
             f"{path} does not exist; write one with a participant_id column, or name it in "
             "participants.table"
         )
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream, delimiter="\t")
-        header, table = reader.fieldnames or [], list(reader)
+    try:
+        header, table = read_table(path)
+    except TableError as error:
+        raise ParticipantsError(str(error)) from None
     if "participant_id" not in header:
         raise ParticipantsError(
             f"{path}: no participant_id column in a header of {len(header)} columns; the table "
             "must be separated by tabs, with a header line"
         )
     rows, problems = {}, {}
-    for number, row in enumerate(table, start=2):
+    for number, row in table:
         name = _participant_id(row["participant_id"])
         if not name:
-            raise ParticipantsError(f"{path}, line {number}: participant_id is empty")
+            raise ParticipantsError(
+                f"{path}, line {number}: participant_id is empty; fill it in, or remove the line"
+            )
         values, found = _check_row(row, name, columns, groups, path, number)
         if name in rows:
             found = [_duplicate(name, path, number), *problems.get(name, [])]
@@ -66,28 +68,31 @@ def read_participants(path: str | Path, columns: dict[str, str], groups: list[st
     return Participants(rows, problems, unusable)
 
 
-def _participant_id(cell: str | None) -> str:
-    name = (cell or "").strip()
-    return name if not name or name.startswith("sub-") else f"sub-{name}"
+def _participant_id(cell: str) -> str:
+    return cell if not cell or cell.startswith("sub-") else f"sub-{cell}"
 
 
 def _duplicate(name: str, path: Path, number: int) -> Stop:
     return Stop(
-        f"several rows for {name} (again on line {number})", str(path), "keep one row", "inputs"
+        f"several rows for {short(name)} (again on line {number})",
+        str(path),
+        "keep one row",
+        "inputs",
     )
 
 
 def _check_row(row, name, columns, groups, path, number):
     values, found = {}, []
     for variable, column in columns.items():
-        cell = (row.get(column) or "").strip() if column else ""
+        cell = row.get(column, "") if column else ""
         if cell.lower() in MISSING:
             values[variable] = None
         elif variable in NUMERIC:
-            values[variable] = _number(cell)
+            values[variable] = _number(cell, variable == "brain_volume_mm3")
             if values[variable] is None:
                 found.append(
-                    Stop(f"{name}, line {number}: {column} is '{cell}', not a number; taken as "
+                    Stop(f"{short(name)}, line {number}: {column} is '{short(cell)}', not a "
+                         f"{'volume' if variable == 'brain_volume_mm3' else 'number'}; taken as "
                          "missing", str(path), "correct the cell or write n/a", "inputs")
                 )  # fmt: skip
         else:
@@ -95,16 +100,17 @@ def _check_row(row, name, columns, groups, path, number):
     group = values.get("group")
     if groups and group is not None and group not in groups:
         found.append(
-            Stop(f"{name}, line {number}: group '{group}' is not one of {', '.join(groups)}; taken "
-                 "as missing", str(path), "correct it, or add it to participants.groups", "inputs")
+            Stop(f"{short(name)}, line {number}: group '{short(group)}' is not one of "
+                 f"{short(', '.join(groups))}; taken as missing", str(path),
+                 "correct it, or add it to participants.groups", "inputs")
         )  # fmt: skip
         values["group"] = None
     return values, found
 
 
-def _number(cell: str) -> float | None:
+def _number(cell: str, positive: bool) -> float | None:
     try:
         value = float(cell)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if math.isfinite(value) and (value > 0 or not positive) else None

@@ -28,7 +28,9 @@ STYLE = {
     "ytick.labelsize": 7.5, "legend.fontsize": 7.5, "axes.spines.top": False,
     "axes.spines.right": False, "axes.linewidth": 0.7, "svg.fonttype": "none",
     "pdf.fonttype": 42, "svg.hashsalt": "glymph", "font.family": "DejaVu Sans",
+    "text.parse_math": False,
 }  # fmt: skip
+"""Dollar signs stay what they are: names of groups and columns are no formulas."""
 MOST_SUBJECTS = 400
 """Rows of the cohort's picture; beyond, subjects are shown in equal steps."""
 
@@ -37,11 +39,6 @@ MOST_LINES = 6
 """Metrics in one figure of scores."""
 LEAST_BOX, LEAST_VIOLIN = 5, 10
 """Values that quartiles, and a density, can be drawn from; fewer get a line at the median."""
-
-
-def _words(text: str) -> str:
-    """``text`` as it stands: matplotlib takes dollar signs for formulas."""
-    return text.replace("$", r"\$")
 
 
 def _grid(count: int, columns: int, height: float):
@@ -94,7 +91,7 @@ def _raincloud(axis, results: Results, frame: pd.DataFrame, metric: str) -> None
     sizes = [int(frame.loc[frame["group"] == g, metric].notna().sum()) for g in results.groups]
     axis.set_xticks(
         range(len(results.groups)),
-        [f"{_words(g)}\n{n}" for g, n in zip(results.groups, sizes, strict=True)],
+        [f"{g}\n{n}" for g, n in zip(results.groups, sizes, strict=True)],
     )
     axis.set_xlim(-0.5, len(results.groups) - 0.35)
     axis.set_ylabel(short_label(metric))
@@ -158,7 +155,7 @@ def _scatter(axis, results: Results, frame, metric: str, score: str) -> None:
     for group in results.groups:
         mine = shown["group"] == group
         axis.scatter(x[mine], y[mine], s=11, color=results.colours[group], alpha=0.7,
-                     linewidths=0, marker=results.markers[group], label=_words(group),
+                     linewidths=0, marker=results.markers[group], label=group,
                      rasterized=len(x) > 1000)  # fmt: skip
     if len(x) > 2 and np.ptp(x) > 0:
         slope, intercept = np.polyfit(x, y, 1)
@@ -208,7 +205,7 @@ def agreement(results: Results) -> Figure | None:
                          marker=results.markers.get(group, "o"))  # fmt: skip
             if len(values):
                 axis.hlines(np.median(values), place - 0.28, place + 0.28, color=colour)
-        axis.set_xticks(range(len(groups)), [_words(g or WHOLE) for g in groups])
+        axis.set_xticks(range(len(groups)), [g or WHOLE for g in groups])
         axis.set(
             ylim=(-0.02, 1.02), title=measure.replace("_", " "), xlim=(-0.5, len(groups) - 0.5)
         )
@@ -236,9 +233,7 @@ def roc(results: Results) -> Figure | None:
             name = f"{features} {rows.loc[features, 'auc']:.2f} ({low:.2f}, {high:.2f})"
             style = {"linestyle": lines[k % len(lines)], "color": SETS[k % len(SETS)]}
             axis.plot(curve["fpr"], curve["tpr"], linewidth=1.3, label=name, **style)
-        axis.set(
-            title=_words(contrast), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal"
-        )
+        axis.set(title=contrast, xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False, fontsize=7)
     return figure
 
@@ -257,7 +252,7 @@ def calibration(results: Results) -> Figure | None:
             style = {"marker": MARKERS[k % len(MARKERS)], "color": SETS[k % len(SETS)]}
             axis.plot(part["predicted"], part["observed"], markersize=4, linewidth=0.9,
                       label=features, **style)  # fmt: skip
-        axis.set(title=_words(contrast), xlabel="predicted share", ylabel="observed share",
+        axis.set(title=contrast, xlabel="predicted share", ylabel="observed share",
                  xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")  # fmt: skip
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
@@ -309,7 +304,7 @@ def cohort(results: Results) -> Figure | None:
     edges = np.cumsum([0, *shown["group"].value_counts().reindex(results.groups).tolist()])
     middles = (edges[:-1] + edges[1:]) / 2 - 0.5
     sizes = frame["group"].value_counts()
-    axis.set_yticks(middles, [f"{_words(g)}\nn = {sizes.get(g, 0)}" for g in results.groups])
+    axis.set_yticks(middles, [f"{g}\nn = {sizes.get(g, 0)}" for g in results.groups])
     for edge in edges[1:-1]:
         axis.axhline(edge - 0.5, color="black", linewidth=1)
     axis.tick_params(length=0)

@@ -12,7 +12,7 @@ from glymph.report import text
 from glymph.report.results import Results
 from glymph.report.tables import Table, all_tables
 
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML, and so a Word file, cannot hold."""
 
 

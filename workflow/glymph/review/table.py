@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from glymph.common.errors import BadInput
 from glymph.common.names import Unit
-from glymph.common.tables import MISSING
+from glymph.common.tables import MISSING, TableError, read_table
 
-LARGEST = 50_000_000
-"""Bytes: half a million ratings."""
+LARGEST_MB = 50
+"""Half a million ratings."""
 
 
 def read_rows(path: str | Path, needed: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -20,17 +19,12 @@ def read_rows(path: str | Path, needed: list[str]) -> Iterator[tuple[int, dict[s
     Raises `BadInput` where the table cannot be read or lacks one of the ``needed`` columns.
     """
     path = Path(path)
+    if path.stat().st_size > LARGEST_MB * 1e6:
+        raise BadInput(f"larger than {LARGEST_MB} MB", path, "this is no table of a rater")
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"larger than {LARGEST // 1_000_000} MB")
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, delimiter="\t")
-            header, rows = reader.fieldnames or [], [(reader.line_num, row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise BadInput(
-            f"this table cannot be read ({str(error).splitlines()[0]})", path,
-            "write it again, tab-separated, in UTF-8",
-        ) from None  # fmt: skip
+        header, rows = read_table(path)
+    except TableError as error:
+        raise BadInput(str(error)) from None
     missing = [name for name in needed if name not in header]
     if missing:
         raise BadInput(
@@ -38,7 +32,7 @@ def read_rows(path: str | Path, needed: list[str]) -> Iterator[tuple[int, dict[s
             "the table must be separated by tabs, with a header line",
         )  # fmt: skip
     for line, row in rows:
-        yield line, {k: _tidy(v) for k, v in row.items() if isinstance(k, str)}
+        yield line, {name: _tidy(text) for name, text in row.items()}
 
 
 def unit_of(row: dict[str, str], path: str | Path, line: int) -> Unit:
@@ -51,6 +45,6 @@ def unit_of(row: dict[str, str], path: str | Path, line: int) -> Unit:
         raise BadInput(f"line {line}: {error}", path, "correct the row") from None
 
 
-def _tidy(cell: str | None) -> str:
-    cell = " ".join((cell or "").split())
+def _tidy(cell: str) -> str:
+    cell = " ".join(cell.split())
     return "" if cell.lower() in MISSING else cell

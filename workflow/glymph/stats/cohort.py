@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, brief, short
 from glymph.common.registry import metrics
 from glymph.common.tables import MISSING
 
@@ -64,16 +65,7 @@ def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
     """
     path = Path(path)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
-    try:
-        frame = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError) as error:
-        raise BadInput(
-            f"this table cannot be read ({str(error).splitlines()[0]})", str(path),
-            "give a TSV, or a CSV ending in .csv, with a header line, in UTF-8",
-        ) from None  # fmt: skip
-    frame = frame.map(_tidy)
+    frame = _cells(path, separator).map(_tidy)
     renamed = {c: n for n, c in columns.items() if c and c != n and c in frame}
     frame = frame.drop(columns=[n for n in renamed.values() if n in frame]).rename(columns=renamed)
     if "participant_id" not in frame:
@@ -81,15 +73,42 @@ def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
             "the table has no column participant_id", str(path),
             "name the column of subjects participant_id",
         )  # fmt: skip
+    if frame["participant_id"].isna().any():
+        raise BadInput(
+            f"{frame['participant_id'].isna().sum()} rows have no participant_id", str(path),
+            "fill it in, or remove the rows",
+        )  # fmt: skip
     if "session_id" not in frame:
         frame["session_id"] = None
     twice = frame.duplicated(IDENTITY)
     if twice.any():
-        first = " ".join(str(v) for v in frame.loc[twice, IDENTITY].iloc[0] if v == v and v)
+        first = short(" ".join(str(v) for v in frame.loc[twice, IDENTITY].iloc[0] if v == v and v))
         raise BadInput(
             f"{first} is in the table {'twice' if twice.sum() == 1 else 'more than once'}",
             str(path), "keep one row per subject and session",
         )  # fmt: skip
+    return frame
+
+
+def _cells(path: Path, separator: str) -> pd.DataFrame:
+    """The table's text. The header is read as a row: pandas takes surplus cells of the others for
+    an index, which shifts all columns, and renames columns of one name."""
+    cure = "give a TSV, or a CSV ending in .csv, with a header line, in UTF-8"
+    try:
+        content = path.read_bytes()
+        if b"\0" in content:
+            raise ValueError("it holds NUL bytes")
+        frame = pd.read_csv(
+            io.BytesIO(content), sep=separator, header=None, dtype=str, keep_default_na=False,
+            encoding="utf-8-sig",
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise BadInput(f"this table cannot be read ({brief(error)})", str(path), cure) from None
+    names = pd.Index([" ".join(name.split()) for name in frame.iloc[0]])
+    frame = frame.iloc[1:].set_axis(names, axis=1).reset_index(drop=True).loc[:, names != ""]
+    twice = short(", ".join(frame.columns[frame.columns.duplicated()].unique()))
+    if twice:
+        raise BadInput(f"two columns are called {twice}", str(path), "rename one of them")
     return frame
 
 

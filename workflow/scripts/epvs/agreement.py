@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from glymph.common.errors import BadInput
 from glymph.common.images import array, load, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
-from glymph.epvs.agreement import all_pairs
+from glymph.epvs.agreement import all_pairs, rater_mask
 from glymph.epvs.census import on_image
 
 
@@ -15,19 +14,12 @@ def main(snakemake):
     result, regions = load(source.mask), load(source.labels)
     labels = on_image(array(regions, np.uint8), regions.affine, result.shape, result.affine)
     raters = {
-        name: _on_grid(path, result)
+        name: rater_mask(path, result)
         for name, path in zip(snakemake.params.raters, source.raters, strict=True)
     }
     rows = all_pairs(array(result) > 0, raters, labels, result.affine)
     about = stamp([source.mask, *source.raters], {"reference": snakemake.params.reference})
     write_json({"rows": rows} | about, snakemake.output.facts)
-
-
-def _on_grid(path, result):
-    mask = load(path)
-    if mask.shape[:3] != result.shape or not np.allclose(mask.affine, result.affine, atol=0.01):
-        raise BadInput("the rater's mask is not on the T1w's grid", path, "resample it to the T1w")
-    return array(mask).reshape(result.shape) > 0.5
 
 
 if __name__ == "__main__":

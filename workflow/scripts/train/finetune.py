@@ -6,7 +6,7 @@ import numpy as np
 
 from glymph.common.bundle import folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load
+from glymph.common.images import array, load, volume
 from glymph.common.job import run
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
@@ -40,7 +40,7 @@ def main(snakemake):
 
 def _example(subject, t1w, t2w, labels, mask) -> Example:
     grid_image = load(t1w)
-    drawn, _ = resample(load(mask), Grid(grid_image.shape, grid_image.affine), order=0)
+    drawn, _ = resample(volume(mask), Grid(grid_image.shape, grid_image.affine), order=0)
     first = array(grid_image)
     second = array(load(t2w)) if Path(t2w).stat().st_size else np.full_like(first, -1)
     return Example(subject, first, second, drawn > 0.5, array(load(labels), np.uint8))
