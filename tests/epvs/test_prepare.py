@@ -207,3 +207,12 @@ def test_images_of_different_things_are_refused():
     other = nib.Nifti1Image(noise.astype(np.float32), grid(np.eye(3), (1.5,) * 3, (50, 50, 50)))
     with pytest.raises(BadInput, match="cannot be aligned"):
         align.align(other, t1w, "t2w.nii.gz")
+
+
+def test_a_region_is_in_one_piece_per_side():
+    labels = np.zeros((30, 20, 20), np.uint8)
+    labels[2:8, 2:8, 2:8], labels[20:26, 2:8, 2:8] = 3, 4
+    labels[2:5, 14:17, 14:17] = 3
+    found = regions.largest_parts(labels)
+    assert (found[2:5, 14:17, 14:17] == 0).all()
+    np.testing.assert_array_equal(found[:, :10], labels[:, :10])

@@ -118,7 +118,16 @@ def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndar
             for p in found
         ]
     )
-    return atlas.sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x)
+    return largest_parts(atlas.sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x))
+
+
+def largest_parts(labels: np.ndarray) -> np.ndarray:
+    """``labels`` with one connected part of each value: a region is in one piece per side."""
+    kept = np.zeros_like(labels)
+    for value in np.unique(labels[labels > 0]):
+        parts, _ = ndimage.label(labels == value)
+        kept[parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])] = value
+    return kept
 
 
 def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
