@@ -86,11 +86,11 @@ def _odd(value, place: str = "") -> Iterator[str]:
 
 
 def _messages(error) -> list[str]:
-    place = ".".join(map(str, error.absolute_path))
+    place = short(".".join(map(str, error.absolute_path)))
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
-        return [_unknown_key(f"{place}.{key}".lstrip("."), key, known) for key in unknown]
+        return [_unknown_key(short(f"{place}.{key}".lstrip(".")), key, known) for key in unknown]
     about = error.schema.get("description", "")
     meaning = f" ({about.rstrip('.')})" if about else ""
     if error.validator == "type":
