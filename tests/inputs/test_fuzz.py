@@ -78,7 +78,7 @@ def test_arbitrary_bytes_are_no_image(tmp_path, content, suffix):
     refused(lambda: check_anatomical(str(path)), BadInput, path, match="To do")
 
 
-@fuzz(150)
+@fuzz(100)
 @given(images())
 def test_anatomical(tmp_path, image):
     path = put(tmp_path, f"a{image[1]}", image[0])
@@ -180,8 +180,8 @@ def test_bomb_that_keeps_its_promise(tmp_path):
     path = tmp_path / "a.nii.gz"
     with gzip.open(path, "wb", 1) as stream:
         stream.write(head)
-        for _ in range(16):
-            stream.write(bytes(1 << 26))
+        for _ in range(1000):
+            stream.write(bytes(1_000_000))
     refused(lambda: check_anatomical(str(path)), BadInput, path, match="promises")
 
 
@@ -212,6 +212,16 @@ def test_an_extension_that_does_not_fit(tmp_path, size, order):
     refused(lambda: check_anatomical(str(path)), BadInput, path, match=f"extension of {size} bytes")
 
 
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
+def test_an_extension_of_a_file_whose_voxels_start_nowhere(tmp_path, suffix):
+    """nibabel then reads extensions to the end of the file."""
+    content = with_fields(image_bytes(), [("vox_offset", 0, 0)])
+    extension = b"\1\0\0\0" + np.array([2**31 - 1, 6], "<i4").tobytes()
+    content = content[:348] + extension + content[352:]
+    path = put(tmp_path, f"a{suffix}", gzip.compress(content) if "gz" in suffix else content)
+    refused(lambda: check_anatomical(str(path)), BadInput, path, match="in the header")
+
+
 def test_an_extension_that_fits(tmp_path):
     content = with_fields(image_bytes(), [("vox_offset", 0, 384)])
     extension = b"\1\0\0\0" + np.array([32, 6], "<i4").tobytes() + b"a comment".ljust(24)
@@ -222,7 +232,7 @@ def test_an_extension_that_fits(tmp_path):
 PEOPLE = ["participant_id", *(c for c in COLUMNS.values() if c), "site"]
 
 
-@fuzz(150)
+@fuzz(100)
 @given(tables(PEOPLE) | st.binary(max_size=60))
 @example("participant_id\tgroup\n1\té\n".encode("latin-1"))
 @example("participant_id\tgroup\n1\tA\n".encode("utf-16"))
@@ -268,7 +278,7 @@ def test_a_brain_without_volume_is_missing(tmp_path, volume):
     assert "not a volume" in str(found.problems["sub-1"][0])
 
 
-@fuzz(150)
+@fuzz(100)
 @given(tables(["participant_id", "session_id", "rater_a", "reverse", *TABLE_COLUMNS])
        | st.binary(max_size=60))  # fmt: skip
 @example(b"participant_id\tT1w\nsub-1\ta\nsub-2\tb\tc\n")
@@ -351,6 +361,7 @@ def checked(config):
 @given(st.sampled_from([p for p in places(DEFAULTS) if p]), YAML)
 @example(("dwi",), {1: 2, None: 3})
 @example(("dwi",), {"9" * 5000: 1})
+@example(("bids_dir",), {"9" * 5000: float("nan")})
 @example(("dwi", "b_max"), "[")
 @example(("dwi", "b_max"), "2001-99-99")
 @example(("dwi", "b_max"), "[" * 5000)

@@ -126,10 +126,15 @@ def _check_whole(path: str, end: int) -> None:
 
 def _check_extensions(header: nib.Nifti1Header, path: str) -> None:
     """`BadInput` for extensions that do not fit: nibabel takes memory for what their sizes say."""
+    place, end = header.sizeof_hdr + 4, int(header["vox_offset"])
     with nib.openers.ImageOpener(path) as stream:
-        block = stream.read(int(header["vox_offset"]))[header.sizeof_hdr :]
-    order, place = {"<": "little", ">": "big"}[header.endianness], 4
-    while block[:1] not in (b"", b"\0") and len(block) - place >= 16:
+        block = stream.read(max(place, end))
+    if len(block) < place or block[place - 4] == 0:
+        return
+    if end < place:
+        raise BadInput(f"voxels start at byte {end}, in the header", path, CONVERT)
+    order = {"<": "little", ">": "big"}[header.endianness]
+    while len(block) - place >= 16:
         size = int.from_bytes(block[place : place + 4], order, signed=True)
         if not 16 <= size <= len(block) - place:
             raise BadInput(f"a header extension of {size} bytes does not fit", path, CONVERT)

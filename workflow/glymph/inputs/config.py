@@ -74,8 +74,9 @@ def _odd(value, place: str = "") -> Iterator[str]:
     """What a schema cannot say: numbers without end, and text that no path or file can hold."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _odd(key, f"{place}.{key}" if place else str(key))
-            yield from _odd(item, f"{place}.{key}" if place else str(key))
+            inner = short(f"{place}.{key}".lstrip("."))
+            yield from _odd(key, inner)
+            yield from _odd(item, inner)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from _odd(item, f"{place}.{number}")
