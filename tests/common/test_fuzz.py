@@ -88,7 +88,7 @@ KEYS = st.sampled_from(["dims", "inputs", "classes", "base", "bottleneck", "_tar
 ODD = JSON | st.sampled_from([0, -1, 1, 2.0, 3, 10**6, 10**18, 10**300, "3-3-3", True])
 
 
-@fuzz(80)
+@fuzz(60)
 @given(st.dictionaries(KEYS, ODD, max_size=2),
        st.dictionaries(st.sampled_from(["window", "overlap", "size", "voxel_mm", "network_def"]),
                        ODD | st.lists(ODD, min_size=2, max_size=3), max_size=2))  # fmt: skip
@@ -103,7 +103,7 @@ def test_settings(tmp_path, network, others):
           | others)  # fmt: skip
 
 
-@fuzz(40)
+@fuzz(25)
 @given(damaged(WEIGHTS) | st.binary(max_size=60))
 @example(b"")
 @example(b"PK\5\6" + bytes(18))
@@ -114,13 +114,13 @@ def test_weights(tmp_path, content):
 
 
 def test_weights_that_unpack_to_much_more(tmp_path):
-    """torch.save does not compress, but its reader unpacks; 1 GB of zeros here."""
+    """torch.save does not compress, but its reader unpacks; 600 MB of zeros here."""
     stream = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(WEIGHTS)) as old, zipfile.ZipFile(
         stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1
     ) as new:  # fmt: skip
         for info in old.infolist():
-            content = bytes(1 << 30) if info.filename.endswith("data/0") else old.read(info)
+            content = bytes(600 << 20) if info.filename.endswith("data/0") else old.read(info)
             new.writestr(info.filename, content)
     bundle(tmp_path, weights=stream.getvalue())
     refused(lambda: load_bundle(tmp_path, 1), BadInput, "model.pt", match="no weights of the")

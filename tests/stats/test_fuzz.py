@@ -15,7 +15,7 @@ COLUMNS = ["participant_id", "session_id", "group", "age", "alps_native_mean", "
 NAMES = {"group": "group", "age": "Age", "site": None}
 
 
-@fuzz(150)
+@fuzz(100)
 @given(
     st.sampled_from([".tsv", ".csv", ".tsv.gz", ".zip", ".xz", ".bz2"]),
     st.data(),

@@ -190,6 +190,8 @@ def _network(arguments: dict, weights: Path):
         net.load_state_dict(state)
         if not all(torch.isfinite(tensor).all() for tensor in net.state_dict().values()):
             raise ValueError("weights that are not finite")
+    except MemoryError:
+        raise
     except Exception as error:  # torch has no kind of its own for a foreign or damaged file
         raise BadInput(
             f"these are no weights of the network in configs/inference.json ({brief(error)})",

@@ -46,8 +46,11 @@ def open_image(path: str | Path) -> nib.Nifti1Image:
     path = str(path)
     header = stored_header(path)
     _check_whole(path, _check_promise(header, path))
+    _check_extensions(header, path)
     try:
         return load(path)
+    except MemoryError:
+        raise
     except Exception as error:  # nibabel raises many kinds, plain Exception among them
         raise BadInput(f"not readable as NIfTI ({brief(error)})", path, CONVERT) from None
 
@@ -81,7 +84,8 @@ def stored_header(path: str) -> nib.Nifti1Header:
 
 def _check_promise(header: nib.Nifti1Header, path: str) -> int:
     """Byte at which the voxels end by the header's account; `BadInput` where that cannot be."""
-    shape, code = header.get_data_shape(), int(header["datatype"])
+    # Not get_data_shape: nibabel reads surfaces of FreeSurfer out of some, or trips over them.
+    shape, code = header["dim"][1 : int(header["dim"][0]) + 1], int(header["datatype"])
     try:
         dtype = header.get_data_dtype()
     except (nib.spatialimages.HeaderDataError, KeyError):
@@ -91,7 +95,7 @@ def _check_promise(header: nib.Nifti1Header, path: str) -> int:
     start = float(header["vox_offset"])
     if not 0 <= start <= SPARE_BYTES:
         raise BadInput(f"the header says that voxels start at byte {start:g}", path, COPY)
-    voxels = math.prod(map(int, shape)) if shape and min(shape) > 0 else 0
+    voxels = math.prod(map(int, shape)) if len(shape) and min(shape) > 0 else 0
     end = int(start) + voxels * dtype.itemsize
     size = os.path.getsize(path)
     held = size * MAX_GZIP_RATIO if path.lower().endswith(".gz") else size
@@ -118,6 +122,23 @@ def _check_whole(path: str, end: int) -> None:
         raise BadInput(f"truncated: {length} bytes where {end} are promised", path, COPY)
     if length > end + SPARE_BYTES:
         raise BadInput(f"it holds far more than the {end} bytes of its header", path, CONVERT)
+
+
+def _check_extensions(header: nib.Nifti1Header, path: str) -> None:
+    """`BadInput` for extensions that do not fit: nibabel takes memory for what their sizes say."""
+    place, end = header.sizeof_hdr + 4, int(header["vox_offset"])
+    with nib.openers.ImageOpener(path) as stream:
+        block = stream.read(max(place, end))
+    if len(block) < place or block[place - 4] == 0:
+        return
+    if end < place:
+        raise BadInput(f"voxels start at byte {end}, in the header", path, CONVERT)
+    order = {"<": "little", ">": "big"}[header.endianness]
+    while len(block) - place >= 16:
+        size = int.from_bytes(block[place : place + 4], order, signed=True)
+        if not 16 <= size <= len(block) - place:
+            raise BadInput(f"a header extension of {size} bytes does not fit", path, CONVERT)
+        place += size
 
 
 def values(image: nib.Nifti1Image, path: str | Path) -> np.ndarray:

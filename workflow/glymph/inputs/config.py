@@ -74,8 +74,9 @@ def _odd(value, place: str = "") -> Iterator[str]:
     """What a schema cannot say: numbers without end, and text that no path or file can hold."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from _odd(key, f"{place}.{key}" if place else str(key))
-            yield from _odd(item, f"{place}.{key}" if place else str(key))
+            inner = short(f"{place}.{key}".lstrip("."))
+            yield from _odd(key, inner)
+            yield from _odd(item, inner)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from _odd(item, f"{place}.{number}")
@@ -86,11 +87,11 @@ def _odd(value, place: str = "") -> Iterator[str]:
 
 
 def _messages(error) -> list[str]:
-    place = ".".join(map(str, error.absolute_path))
+    place = short(".".join(map(str, error.absolute_path)))
     if error.validator == "additionalProperties":
         known = list(error.schema.get("properties", {}))
         unknown = [key for key in error.instance if key not in known]
-        return [_unknown_key(f"{place}.{key}".lstrip("."), key, known) for key in unknown]
+        return [_unknown_key(short(f"{place}.{key}".lstrip(".")), key, known) for key in unknown]
     about = error.schema.get("description", "")
     meaning = f" ({about.rstrip('.')})" if about else ""
     if error.validator == "type":

@@ -243,7 +243,7 @@ def _scan_row(table: Path, number: int, row: dict[str, str]) -> Scan:
     try:
         unit = Unit(subject, session)
     except ValueError as error:
-        raise DatasetError(f"{table}, line {number}: {error}") from None
+        raise DatasetError(f"{table}, line {number}: {error}; correct it") from None
     files = {kind: place(kind) for kind in TABLE_COLUMNS if cell(kind)}
     missing = {
         kind: Stop(f"no {kind} image", str(table), "name the file in the table", "inputs")
