@@ -146,6 +146,15 @@ def test_snakemake_report_builds(finished):
     assert (folder / "report.zip").stat().st_size > 10_000
 
 
+def test_outputs_pass_the_bids_validator(finished):
+    """Those of the sound subject and of the cohort: the others hold stops in the place of images."""
+    from glymph.inputs.validate import validate
+
+    broken = ("/sub-AD01/", "/sub-MCI01/")
+    errors = [row for row in validate(finished[0] / "out") if row["severity"] == "error"]
+    assert [row for row in errors if not row["location"].startswith(broken)] == []
+
+
 def test_second_run_has_nothing_to_do(finished):
     assert dry(finished[0]) == {}
 

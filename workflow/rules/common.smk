@@ -15,7 +15,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common import bundle, names, provenance
 from glymph.common.errors import BadInput
-from glymph.inputs import cohort
+from glymph.inputs import cohort, describe
 from glymph.inputs.config import settle_types
 from glymph.review import ratings, rois
 

@@ -2,7 +2,7 @@
 
 INPUTS:  images and sidecars of the BIDS dataset
 OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it cannot be used
-         dataset_description.json
+         dataset_description.json, README, .bidsignore, space-*.json inherited by all
          inputs/bids_validator.tsv              where inputs.bids_validator asks for it
 """
 
@@ -37,6 +37,9 @@ rule inputs_describe:
     """Describe the output folder as a BIDS derivative dataset."""
     output:
         description=f"{OUT}/dataset_description.json",
+        readme=f"{OUT}/README",
+        ignore=f"{OUT}/.bidsignore",
+        sidecars=[f"{OUT}/{name}" for name in describe.SIDECARS],
     log:
         f"{OUT}/logs/inputs_describe.log",
     localrule: True

@@ -18,7 +18,8 @@ def main(snakemake):
     mask, made_by = brain_mask(
         corrected, settings, next(iter(snakemake.input.mask), None), source, snakemake.threads
     )
-    save(array(corrected), raw.affine, snakemake.output.t1w, stamp([source], {"bias": "N4"}))
+    about = stamp([source], {"bias": "N4"}, SkullStripped=made_by == "already stripped")
+    save(array(corrected), raw.affine, snakemake.output.t1w, about)
     save(
         mask.astype(np.uint8),
         raw.affine,

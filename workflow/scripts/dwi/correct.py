@@ -30,7 +30,7 @@ def main(snakemake):
         "gradient_coherence_ratio": done.facts["gradient_check"]["ratio"],
         "dwi_directions": done.facts["directions"],
     }
-    facts = {"metrics": metrics, **done.facts}
+    facts = {"metrics": metrics, "SkullStripped": False, **done.facts}
     write_json(facts | stamp(list(params.files.values()), dict(params.settings)), out.facts)
 
 

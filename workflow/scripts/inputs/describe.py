@@ -1,18 +1,19 @@
-"""Describe the output folder (rule inputs_describe)."""
+"""Describe the output folder as a BIDS derivative dataset (rule inputs_describe)."""
 
-import glymph
+from pathlib import Path
+
 from glymph.common.images import write_json
 from glymph.common.job import run
+from glymph.inputs.describe import IGNORED, README, SIDECARS, description
 
 
 def main(snakemake):
-    content = {
-        "Name": "Glymphatic imaging measures",
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "glymph", "Version": glymph.__version__}],
-    }
-    write_json(content, snakemake.output.description)
+    out = snakemake.output
+    for path in out.sidecars:
+        write_json(SIDECARS[Path(path).name], path)
+    Path(out.readme).write_text(README, encoding="utf-8")
+    Path(out.ignore).write_text("\n".join(IGNORED) + "\n", encoding="utf-8")
+    write_json(description(), out.description)
 
 
 if __name__ == "__main__":
