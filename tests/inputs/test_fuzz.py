@@ -357,7 +357,7 @@ def checked(config):
     return []
 
 
-@fuzz(120)
+@fuzz(80)
 @given(st.sampled_from([p for p in places(DEFAULTS) if p]), YAML)
 @example(("dwi",), {1: 2, None: 3})
 @example(("dwi",), {"9" * 5000: 1})
