@@ -318,3 +318,22 @@ def test_corrections_of_absent_subjects_are_left_alone(config, bids):
     place.mkdir(parents=True)
     (place / "sub-77_ses-x_label-EPVS_mask.nii.gz").touch()
     assert len(prepare(config, str(place / "index.json")).scans) == 1
+
+
+@pytest.mark.parametrize("name", ["sub-02_T1w", "sub-01_ses-b_T1w"])
+def test_an_image_in_another_s_folder_is_nobody_s(tmp_path, bids, name):
+    """Neither the folder's subject nor the one that it is named after gets it."""
+    bids("sub-02/dwi/sub-02_dwi.nii.gz", f"sub-01/anat/{name}.nii.gz")
+    (tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz").unlink()
+    found = scan(tmp_path)
+    assert set(found) == {"sub-01", "sub-02"}
+    assert "T1w" not in found["sub-01"].files
+    assert "T1w" not in found["sub-02"].files
+    assert "folder of another subject" in found["sub-01"].problems["T1w"].reason
+    assert found["sub-01"].problems["T1w"].file.endswith(f"{name}.nii.gz")
+
+
+def test_a_subject_without_a_bids_label_stops_the_start(tmp_path, bids):
+    bids("sub-0_2/anat/sub-0_2_T1w.nii.gz")
+    with pytest.raises(DatasetError, match=r"sub-0_2.*letters and digits only"):
+        scan(tmp_path)

@@ -147,7 +147,7 @@ def test_snakemake_report_builds(finished):
 
 
 def test_outputs_pass_the_bids_validator(finished):
-    """Those of the sound subject and of the cohort: the others hold stops in the place of images."""
+    """Those of the sound subject and of the cohort: stops in the place of images do not."""
     from glymph.inputs.validate import validate
 
     broken = ("/sub-AD01/", "/sub-MCI01/")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glymph.common.errors import Stop, brief, short
 from glymph.common.images import read_json, write_json
-from glymph.common.names import PREFIX_PATTERN, Unit
+from glymph.common.names import LABEL, PREFIX_PATTERN, Unit
 from glymph.common.tables import TableError, read_table
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
@@ -100,8 +100,8 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
             f"{bids_dir}/dataset_description.json is missing; every BIDS dataset has one "
             '(at least {"Name": "...", "BIDSVersion": "1.10.0"})'
         )
+    _check_folders(bids_dir)
     grouped: dict[Unit, list[dict]] = {}
-    with_session = set()
     try:
         rows = bids2table.index_dataset(bids_dir).to_pylist()
     except (UnicodeError, OverflowError) as error:  # names that are no text, runs of 20 digits
@@ -109,13 +109,26 @@ def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
             f"{bids_dir}: a file name that is no BIDS name ({brief(error)}); rename the file"
         ) from None
     for row in rows:
-        if not row["path"].startswith("sub-"):
-            continue
-        unit = Unit(row["sub"], row["ses"])
-        grouped.setdefault(unit, []).append(row)
-        if row["ses"]:
-            with_session.add(row["sub"])
+        if row["path"].startswith("sub-"):
+            grouped.setdefault(_unit_of_folder(row["path"]), []).append(row)
     return grouped
+
+
+def _check_folders(bids_dir: Path) -> None:
+    """`DatasetError` for folders of subjects that an index would pass over in silence."""
+    for folder in sorted(bids_dir.glob("sub-*")):
+        if folder.is_dir() and not re.fullmatch(f"sub-{LABEL}", folder.name):
+            raise DatasetError(
+                f"{short(folder)}: a subject's label has letters and digits only; rename the "
+                "folder and its files"
+            )
+
+
+def _unit_of_folder(path: str) -> Unit:
+    """The unit in whose folder a file lies, whatever the file is called."""
+    subject, *rest = path.split("/")[:-1]
+    session = rest[0].removeprefix("ses-") if rest and rest[0].startswith("ses-") else None
+    return Unit(subject.removeprefix("sub-"), session)
 
 
 def _scan_unit(bids_dir, unit, rows, filters, several, patterns, raters) -> Scan:
@@ -166,6 +179,13 @@ def _fits(row: dict, wanted: dict) -> bool:
 def _choose(bids_dir: Path, kind: str, rows: list[dict], several: str) -> dict | Stop:
     if not rows:
         return Stop(f"no {kind} image", str(bids_dir), "add the image if it was acquired", "inputs")
+    for row in rows:
+        if Unit(row["sub"], row["ses"]) != _unit_of_folder(row["path"]):
+            return Stop(
+                "it lies in the folder of another subject or session than its name says",
+                str(bids_dir / row["path"]), "find out whose image it is; rename or move it",
+                "inputs",
+            )  # fmt: skip
     if len(rows) > 1 and several == "error":
         names = ", ".join(Path(row["path"]).name for row in rows)
         return Stop(
