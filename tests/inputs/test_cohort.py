@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
+from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, start, unmatched
 from glymph.inputs.config import ConfigError, check_config, settle_types
 from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
 from glymph.inputs.participants import ParticipantsError, read_participants
@@ -256,15 +256,25 @@ def test_prepare_and_reread_agree_and_reread_searches_nothing(bids, config, tmp_
     bids("sub-02/anat/sub-02_T1w.nii.gz")
     index = str(tmp_path / "out" / "inputs" / "index.json")
     config["exclude"] = ["sub-02"]
-    first = prepare(config, index)
+    first = prepare(config)
+    start(first, config, index)
     monkeypatch.setattr("glymph.inputs.cohort.scan_bids", None)
     assert reread(config, index).scans == first.scans
     assert list(first.by_prefix) == ["sub-01"]
 
 
+def test_jobs_refuse_a_configuration_that_is_not_the_runs(bids, config, tmp_path):
+    bids("sub-02/anat/sub-02_T1w.nii.gz")
+    index = str(tmp_path / "out" / "inputs" / "index.json")
+    start(prepare(config), config, index)
+    config["dwi"]["b_max"] = 900
+    with pytest.raises(CohortError, match="the configuration changed while"):
+        reread(config, index)
+
+
 def test_prepare_gives_one_message(config):
     with pytest.raises(CohortError, match="is no folder"):
-        prepare(config, "x/index.json")
+        prepare(config)
 
 
 def test_fingerprint_changes_with_the_cohort(bids, tmp_path):

@@ -14,7 +14,7 @@ rule alps_index:
         md=rules.dwi_tensor.output.md,
         v1=rules.dwi_tensor.output.v1,
         tensor=rules.dwi_tensor.output.tensor,
-        masks=[roi["mask"] for roi in (config["alps"]["user_rois"] or {}).values() if "mask" in roi],
+        masks=user_regions(),
     output:
         facts=unit_path("dwi", "desc-alps_dwi.json"),
         regions=unit_path("dwi", "desc-alps_probseg.nii.gz"),
@@ -30,6 +30,7 @@ rule alps_index:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         settings=config["alps"],
+        sources=states(user_regions()),
         code=code("alps/index.py"),
     message:
         "Compute ALPS of {wildcards.prefix}"

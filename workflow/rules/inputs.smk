@@ -25,6 +25,7 @@ rule inputs_check:
     params:
         files=files_of_kind,
         b_max=config["dwi"]["b_max"],
+        sources=sources(files_of_kind),
         code=code("inputs/check.py"),
     message:
         "Check the {wildcards.kind} of {wildcards.prefix}"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glymph.common.errors import BadInput
+from glymph.common.errors import Fault
 from glymph.common.images import read_json
 
 MODELS = Path(__file__).parents[3] / "resources" / "models"
@@ -30,11 +30,30 @@ def weights_hash(folder: str | Path) -> str:
     """sha256 that the bundle's metadata state for its weights; cheap, read at every parse."""
     path = Path(folder) / "configs" / "metadata.json"
     if not path.is_file():
-        raise BadInput(
+        raise Fault(
             "this is no MONAI bundle (no configs/metadata.json)", str(folder),
             "give the folder of a bundle, or null for the shipped one",
         )  # fmt: skip
-    return read_json(path)["weights"]["sha256"]
+    try:
+        return read_json(path)["weights"]["sha256"]
+    except (ValueError, KeyError):
+        raise Fault(
+            "this file does not name the weights of its bundle", path, "fetch the file again"
+        ) from None
+
+
+def check_weights(folder: str | Path) -> str:
+    """The sha256 of a bundle's weights; raises `Fault` where they are not those of its metadata."""
+    stated = weights_hash(folder)
+    weights = Path(folder) / "models" / "model.pt"
+    found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "missing"
+    if found != stated:
+        raise Fault(
+            f"the weights are not those that the bundle's metadata name (sha256 {found[:12]}, "
+            f"stated {stated[:12]})", str(weights),
+            "fetch the file again (git checkout, or git lfs pull if you keep it there)",
+        )  # fmt: skip
+    return stated
 
 
 @dataclass
@@ -97,26 +116,20 @@ def _around(length: int, least: int) -> tuple[int, int]:
 def load_bundle(folder: str | Path, threads: int) -> Bundle:
     """Load a bundle after checking its weights against the sha256 of its metadata.
 
-    Raises `BadInput` for a folder that is no bundle and for weights that are not what they say.
+    Raises `Fault` for a folder that is no bundle and for weights that are not what they say.
     """
     import torch
     from monai.bundle import ConfigParser
 
     folder = Path(folder)
-    stated = weights_hash(folder)
-    weights = folder / "models" / "model.pt"
-    found = hashlib.sha256(weights.read_bytes()).hexdigest() if weights.is_file() else "missing"
-    if found != stated:
-        raise BadInput(
-            f"the weights are not those that the bundle's metadata name (sha256 {found[:12]}, "
-            f"stated {stated[:12]})", str(weights),
-            "fetch the file again (git checkout, or git lfs pull if you keep it there)",
-        )  # fmt: skip
+    stated = check_weights(folder)
     torch.set_num_threads(threads)
     parser = ConfigParser()
     parser.read_config(str(folder / "configs" / "inference.json"))
     net = parser.get_parsed_content("network_def")
-    net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    net.load_state_dict(
+        torch.load(folder / "models" / "model.pt", map_location="cpu", weights_only=True)
+    )
     net.eval()
     metadata = read_json(folder / "configs" / "metadata.json")
     settings = {
