@@ -30,7 +30,17 @@ SUBJECTS = {
     "sub-03": ("T1w.nii.gz",),
 }
 OWN = [f"bids/own/sub-01_{name}.nii.gz" for name in ("brain", "regions", "epvs", "lesions")]
-PEOPLE = "participant_id\tgroup\tage\nsub-01\tNC\t60\nsub-02\tAD\t61\nsub-03\tAD\t62\n"
+PATHS = {kind: f"{{name}}/anat/{{name}}_{kind}.nii.gz" for kind in ("T1w", "T2w", "FLAIR")}
+PATHS |= {kind: f"{{name}}/dwi/{{name}}_dwi.{kind}" for kind in ("bval", "bvec", "json")}
+PATHS |= {"dwi": "{name}/dwi/{name}_dwi.nii.gz"}
+PATHS |= {f"rater_{rater}": f"derivatives/{rater}/{{name}}/anat/{{name}}_label-EPVS_mask.nii.gz"
+          for rater in ("anna", "ben")}  # fmt: skip
+PEOPLE = """\
+participant_id\tgroup\tage\tdiagnosis
+sub-01\tNC\t60\tNC
+sub-02\tAD\t61\tMCI
+sub-03\tAD\t62\tAD
+"""
 
 
 def snakemake(folder, *options, root=ROOT):
@@ -65,10 +75,7 @@ def make_cohort(folder):
     (folder / "bids/dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
     for name in ("bids/participants.tsv", "people.tsv", "mine.tsv"):
         (folder / name).write_text(PEOPLE)
-    (folder / "paths.tsv").write_text(
-        "participant_id\tT1w\n" + "".join(f"{name}\tbids/{name}/anat/{name}_T1w.nii.gz\n"
-                                          for name in ("sub-01", "sub-03"))
-    )  # fmt: skip
+    (folder / "paths.tsv").write_text(path_table(folder))
     shutil.copytree(folder / "bids", folder / "moved")
 
 
@@ -104,6 +111,15 @@ def change(path):
         content = json.loads(metadata.read_text())
         content["weights"]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
         metadata.write_text(json.dumps(content))
+
+
+def path_table(folder):
+    """The cohort as a table of paths."""
+    lines = [["participant_id", *PATHS]]
+    for name in SUBJECTS:
+        paths = [f"bids/{path.format(name=name)}" for path in PATHS.values()]
+        lines.append([name, *(path if (folder / path).is_file() else "n/a" for path in paths)])
+    return "".join("\t".join(line) + "\n" for line in lines)
 
 
 def nested(key, value):
@@ -169,7 +185,10 @@ KEYS = [(key, line) for line in TABLE["configuration"] for key in line["keys"]]
 @pytest.mark.parametrize(("key", "line"), KEYS, ids=[key for key, _ in KEYS])
 def test_a_key_of_the_configuration(bases, tmp_path, key, line):
     overlay = tmp_path / "change.yaml"
-    overlay.write_text(yaml.safe_dump(nested(key, line["keys"][key])))
+    value = line["keys"][key]
+    if key in ("train", "finetune"):
+        value = yaml.safe_load((ROOT / value).read_text())[key]
+    overlay.write_text(yaml.safe_dump(nested(key, value) | line.get("with", {})))
     rules, _ = rerun(bases(line.get("base", "study")), str(overlay))
     assert rules == expected(line)
 
@@ -207,7 +226,7 @@ def test_every_key_of_the_schema_has_a_line():
             else:
                 yield ".".join((*place, key))
 
-    assert sorted(leaves(SCHEMA)) == sorted(key for key, _ in KEYS)
+    assert set(leaves(SCHEMA)) == {key for key, _ in KEYS}
 
 
 def test_every_rule_is_in_the_table():

@@ -232,6 +232,11 @@ def table_settings():
     return {k: v for k, v in config.items() if k not in ("stats", "threads", "train", "finetune")}
 
 
+def participants_settings():
+    """What says where the participants table is and how it is read."""
+    return {k: config[k] for k in ("bids_dir", "path_table", "metrics_table", "participants")}
+
+
 def imaging_settings():
     """What made the metrics, for the methods text; None for a table made elsewhere."""
     if config["metrics_table"]:

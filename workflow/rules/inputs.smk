@@ -24,7 +24,7 @@ rule inputs_check:
         runtime=10,
     params:
         files=files_of_kind,
-        b_max=config["dwi"]["b_max"],
+        b_max=lambda wildcards: config["dwi"]["b_max"] if wildcards.kind == "dwi" else None,
         sources=sources(files_of_kind),
         code=code("inputs/check.py"),
     message:

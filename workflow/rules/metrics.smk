@@ -78,7 +78,7 @@ rule metrics_agreement:
         runtime=10,
     params:
         units=[(unit.participant_id, unit.session_id) for unit in rated_units()],
-        config=table_settings(),
+        config=participants_settings(),
         reference=config["epvs"]["reference"],
         sources=states(participants_table()),
         code=code("metrics/agreement.py"),

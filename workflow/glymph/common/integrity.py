@@ -23,7 +23,7 @@ UNFINISHED = "unfinished"
 SMALL_BYTES = 1_000_000
 """Files up to this size are known by their content, larger ones by size and time."""
 CLOCK_MARGIN_S = 60.0
-_held = []
+_held = {}
 
 
 def state(path: str | Path) -> str:
@@ -117,11 +117,11 @@ def hold_with_others(folder: str | Path) -> None:
 
 def _hold(folder: str | Path, kind: int) -> bool:
     place = Path(folder) / RECORDS / "lock"
-    if not _held:
+    if place not in _held:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _held.append(place.open("a"))
+        _held[place] = place.open("a")
     try:
-        fcntl.flock(_held[0], kind | fcntl.LOCK_NB)
+        fcntl.flock(_held[place], kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
