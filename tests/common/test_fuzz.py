@@ -1,4 +1,4 @@
-"""Masks, templates and bundles of a lab's own: nothing but `BadInput` gets out, nothing is run.
+"""Masks, templates and bundles of a lab: only `BadInput` or (of bundles) `Fault` gets out.
 
 GLYMPH_FUZZ draws more examples: see `tests.fuzzing`.
 """
@@ -18,7 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from glymph.common.bundle import NETWORK, load_bundle
-from glymph.common.errors import BadInput, read_stop
+from glymph.common.errors import BadInput, Fault, read_stop
 from glymph.common.images import bounding_box, load_mask
 from glymph.common.template import load_template
 from glymph.common.vbnet import VBNet
@@ -61,7 +61,7 @@ def bundle(folder, inference=INFERENCE, weights=WEIGHTS, metadata=None):
 
 def loads(folder, **parts):
     bundle(folder, **parts)
-    return survives(lambda: load_bundle(folder, 1), BadInput, folder)
+    return survives(lambda: load_bundle(folder, 1), Fault, folder)
 
 
 def test_sound_bundle(tmp_path):
@@ -81,7 +81,7 @@ def test_sound_bundle(tmp_path):
 @example(b"\xff\xfe")
 def test_metadata(tmp_path, content):
     bundle(tmp_path, metadata=content)
-    refused(lambda: load_bundle(tmp_path, 1), BadInput, tmp_path, match="To do")
+    refused(lambda: load_bundle(tmp_path, 1), Fault, tmp_path, match="To do")
 
 
 KEYS = st.sampled_from(["dims", "inputs", "classes", "base", "bottleneck", "_target_", "more"])
@@ -123,7 +123,7 @@ def test_weights_that_unpack_to_much_more(tmp_path):
             content = bytes(600 << 20) if info.filename.endswith("data/0") else old.read(info)
             new.writestr(info.filename, content)
     bundle(tmp_path, weights=stream.getvalue())
-    refused(lambda: load_bundle(tmp_path, 1), BadInput, "model.pt", match="no weights of the")
+    refused(lambda: load_bundle(tmp_path, 1), Fault, "model.pt", match="no weights of the")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -133,7 +133,7 @@ def test_weights_that_are_not_finite(tmp_path, value):
     stream = io.BytesIO()
     torch.save(state, stream)
     bundle(tmp_path, weights=stream.getvalue())
-    refused(lambda: load_bundle(tmp_path, 1), BadInput, "model.pt", match="not finite")
+    refused(lambda: load_bundle(tmp_path, 1), Fault, "model.pt", match="not finite")
 
 
 class Evil:
@@ -159,7 +159,7 @@ def test_pickled_code_is_not_run(tmp_path, kind):
     mark = tmp_path / "mark"
     bundle(tmp_path, weights=evil_weights(kind, mark))
     why = {"zip": "UnpicklingError", "legacy": "mmap", "plain pickle": "more than the file"}[kind]
-    refused(lambda: load_bundle(tmp_path, 1), BadInput, "model.pt", match=f"no weights of .*{why}")
+    refused(lambda: load_bundle(tmp_path, 1), Fault, "model.pt", match=f"no weights of .*{why}")
     assert not mark.exists()
     pickle.loads(pickle.dumps(Evil(mark)))
     assert mark.exists(), "the trap works"
@@ -178,7 +178,7 @@ def test_code_in_the_configuration_is_not_run(tmp_path, target):
     mark = tmp_path / "mark"
     text = json.dumps(INFERENCE | {"network_def": target}).replace("{mark}", str(mark))
     bundle(tmp_path, inference=text.encode())
-    refused(lambda: load_bundle(tmp_path, 1), BadInput, tmp_path, match="_target_|no weights")
+    refused(lambda: load_bundle(tmp_path, 1), Fault, tmp_path, match="_target_|no weights")
     assert not mark.exists()
 
 

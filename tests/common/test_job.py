@@ -29,7 +29,8 @@ def job(folder, body, *, inputs=(), pass_stops=True):
 
         run(main, SimpleNamespace(
             input={list(map(str, inputs))!r}, output=["out.json", "out.nii.gz"], log=["job.log"],
-            threads=3, rule="stage_step"), pass_stops={pass_stops})
+            threads=3, rule="stage_step", params=None, config=dict(output_dir=".")),
+            pass_stops={pass_stops})
     """).replace("        {", "{")
     (folder / "script.py").write_text(textwrap.dedent(script))
     done = subprocess.run(

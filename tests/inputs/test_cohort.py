@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, unmatched
+from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, start, unmatched
 from glymph.inputs.config import ConfigError, check_config, settle_types
 from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
 from glymph.inputs.participants import ParticipantsError, read_participants
@@ -256,15 +256,25 @@ def test_prepare_and_reread_agree_and_reread_searches_nothing(bids, config, tmp_
     bids("sub-02/anat/sub-02_T1w.nii.gz")
     index = str(tmp_path / "out" / "inputs" / "index.json")
     config["exclude"] = ["sub-02"]
-    first = prepare(config, index)
+    first = prepare(config)
+    start(first, config, index)
     monkeypatch.setattr("glymph.inputs.cohort.scan_bids", None)
     assert reread(config, index).scans == first.scans
     assert list(first.by_prefix) == ["sub-01"]
 
 
+def test_jobs_refuse_a_configuration_that_is_not_the_runs(bids, config, tmp_path):
+    bids("sub-02/anat/sub-02_T1w.nii.gz")
+    index = str(tmp_path / "out" / "inputs" / "index.json")
+    start(prepare(config), config, index)
+    config["dwi"]["b_max"] = 900
+    with pytest.raises(CohortError, match="the configuration changed while"):
+        reread(config, index)
+
+
 def test_prepare_gives_one_message(config):
     with pytest.raises(CohortError, match="is no folder"):
-        prepare(config, "x/index.json")
+        prepare(config)
 
 
 def test_fingerprint_changes_with_the_cohort(bids, tmp_path):
@@ -279,12 +289,14 @@ def test_a_correction_replaces_the_result_of_its_unit_only(config, bids):
     place.mkdir(parents=True)
     for name in ("desc-brain_mask", "label-EPVS_mask"):
         (place / f"sub-02_{name}.nii.gz").touch()
-    index = str(Path(config["output_dir"]) / "index.json")
-    found = prepare(config, index).by_prefix
+    index = str(Path(config["output_dir"]) / "inputs/index.json")
+    cohort = prepare(config)
+    found = cohort.by_prefix
     assert found["sub-02"].corrected == ("brain_mask", "epvs_mask")
     assert found["sub-02"].files["brain_mask"] == str(place / "sub-02_desc-brain_mask.nii.gz")
     assert found["sub-01"].corrected == ()
     assert "brain_mask" not in found["sub-01"].files
+    start(cohort, config, index)
     assert reread(config, index).by_prefix == found
 
 
@@ -295,7 +307,7 @@ def test_a_correction_comes_before_a_provided_mask(config, bids):
     place = Path(config["review"]["folder"]) / "corrected/sub-01/anat"
     place.mkdir(parents=True)
     (place / "sub-01_desc-brain_mask.nii.gz").touch()
-    found = prepare(config, str(place / "index.json")).by_prefix["sub-01"]
+    found = prepare(config).by_prefix["sub-01"]
     assert found.files["brain_mask"].startswith(str(place))
 
 
@@ -309,7 +321,7 @@ def test_a_correction_that_would_not_be_applied_stops_the_start(config, bids, na
     place.parent.mkdir(parents=True)
     place.touch()
     with pytest.raises(CohortError, match="named as no correction") as problem:
-        prepare(config, str(Path(config["output_dir"]) / "index.json"))
+        prepare(config)
     assert name in str(problem.value)
 
 
@@ -317,7 +329,7 @@ def test_corrections_of_absent_subjects_are_left_alone(config, bids):
     place = Path(config["output_dir"]) / "review/corrected/sub-77/ses-x/anat"
     place.mkdir(parents=True)
     (place / "sub-77_ses-x_label-EPVS_mask.nii.gz").touch()
-    assert len(prepare(config, str(place / "index.json")).scans) == 1
+    assert len(prepare(config).scans) == 1
 
 
 @pytest.mark.parametrize("name", ["sub-02_T1w", "sub-01_ses-b_T1w"])

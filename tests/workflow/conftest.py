@@ -51,6 +51,15 @@ def settings(bids, out, **more):
     return ["--config", *pairs]
 
 
+def copy_of_repository(to):
+    """What a run needs of this repository, to be edited."""
+    to.mkdir(exist_ok=True)
+    for name in ("Snakefile", "config", "envs", "profiles", "resources", "workflow"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, to / name)
+    return to
+
+
 @pytest.fixture
 def skeleton(tmp_path):
     """Function that makes empty BIDS files; returns the dataset's folder."""

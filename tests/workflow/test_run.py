@@ -159,40 +159,6 @@ def test_second_run_has_nothing_to_do(finished):
     assert dry(finished[0]) == {}
 
 
-def test_changed_dwi_reruns_that_subject_s_diffusion_only(copy_of_finished):
-    path = copy_of_finished / "bids/sub-NC01/dwi/sub-NC01_dwi.nii.gz"
-    image = nib.load(path)
-    data = np.asanyarray(image.dataobj).astype(np.float32)
-    data[2, 2, 2, 1] += 1
-    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
-    assert dry(copy_of_finished) == {
-        "inputs_check": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
-        "metrics_unit": 1, "qc_page": 1, "all": 1, **COHORT,
-    }  # fmt: skip
-
-
-def test_changed_participants_rerun_the_cohort_table_only(copy_of_finished):
-    path = copy_of_finished / "bids/participants.tsv"
-    path.write_text(path.read_text().replace("\tNC\t", "\tcontrol\t"))
-    assert dry(copy_of_finished) == {"all": 1, **COHORT}
-
-
-@pytest.mark.parametrize(
-    "change, expected",
-    [
-        ("alps={axes: template}", {"alps_index": 3, "metrics_unit": 3, "qc_page": 3}),
-        (
-            "anat={segmentation: {prior_weight: 0.4}}",
-            {"anat_segment": 2, "metrics_unit": 2, "qc_page": 2},
-        ),
-        ("participants={groups: [AD, NC]}", {}),
-    ],
-)
-def test_a_config_key_reruns_what_reads_it(finished, change, expected):
-    _, output = snakemake("-n", *ARGUMENTS, change, cwd=finished[0])
-    assert planned(output) == expected | {"all": 1, **COHORT}
-
-
 def test_added_and_removed_subject(copy_of_finished):
     shutil.rmtree(copy_of_finished / "bids/sub-AD01")
     assert dry(copy_of_finished) == {"all": 1, **COHORT}

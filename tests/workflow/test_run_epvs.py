@@ -121,47 +121,6 @@ def test_second_run_has_nothing_to_do(brain):
     assert planned(output) == {}
 
 
-def test_changed_t2w_reruns_the_branch_and_not_the_anatomy(copy_of_brain):
-    path = copy_of_brain / "bids/sub-NC01/anat/sub-NC01_T2w.nii.gz"
-    image = nib.load(path)
-    data = np.asanyarray(image.dataobj).astype(np.float32)
-    data[4, 4, 4] += 1
-    nib.save(nib.Nifti1Image(data, image.affine, image.header), path)
-    _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
-    assert planned(output) == {
-        "inputs_check": 1, "epvs_align": 1, "epvs_prepare": 1, "epvs_regions": 1, "epvs_segment": 1,
-        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1,
-        "metrics_agreement": 1, "qc_page": 1, "all": 1, **COHORT,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "change, first",
-    [
-        ("epvs={engine: frangi}", "epvs_segment"),
-        ("epvs={flair_deviations: 4}", "epvs_census"),
-        ("epvs={reference: drawn}", "epvs_agreement"),
-    ],
-)
-def test_a_config_key_reruns_what_reads_it(brain, change, first):
-    _, output = snakemake("-n", *ARGUMENTS, change, cwd=brain)
-    order = ["epvs_segment", "epvs_census", "epvs_agreement"]
-    jobs = planned(output)
-    assert [rule for rule in order if rule in jobs] == order[order.index(first) :]
-    assert "epvs_regions" not in jobs
-
-
-def test_new_weights_rerun_what_uses_them(brain, tmp_path):
-    bundle = tmp_path / "epvs"
-    shutil.copytree(ROOT / "resources/models/epvs", bundle)
-    metadata = json.loads((bundle / "configs/metadata.json").read_text())
-    metadata["weights"]["sha256"] = "0" * 64
-    (bundle / "configs/metadata.json").write_text(json.dumps(metadata))
-    _, output = snakemake("-n", *ARGUMENTS, f"epvs={{model: {bundle}}}", cwd=brain)
-    assert planned(output)["epvs_segment"] == 1
-    assert "epvs_regions" not in planned(output)
-
-
 def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
     """Raters' objects replace the network's; what lies before the mask stays."""
     place = copy_of_brain / "out/review/corrected/sub-NC01/anat"

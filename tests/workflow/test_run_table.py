@@ -98,23 +98,6 @@ def test_nothing_to_do_the_second_time(study):
     assert planned(output) == {}
 
 
-@pytest.mark.parametrize(
-    ("change", "jobs"),
-    [
-        ({"permutations": 20}, {"stats_discrimination"}),
-        ({"scatter": "residual"}, set()),
-        ({"correlation": "spearman"}, {"stats_correlations"}),
-        ({"session": "last"}, {"stats_cohort"}),
-    ],
-)
-def test_a_key_reruns_what_reads_it(study, change, jobs):
-    _, output = snakemake("-n", *settings(**change), cwd=study[0])
-    rerun = {name for name in planned(output) if name.startswith("stats_")}
-    assert rerun == (set(STATISTICS) - {"report_figures", "report_page"} if "stats_cohort" in jobs
-                     else jobs)  # fmt: skip
-    assert planned(output)["report_page"] == 1
-
-
 def test_snakemakes_own_report_works(study):
     snakemake("--report", "snakemake_report.html", *settings(), cwd=study[0])
     page = (study[0] / "snakemake_report.html").read_text()

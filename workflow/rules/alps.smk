@@ -15,7 +15,7 @@ rule alps_index:
         v1=rules.dwi_tensor.output.v1,
         tensor=rules.dwi_tensor.output.tensor,
         corrected=corrected_roi_masks,
-        masks=[roi["mask"] for roi in (config["alps"]["user_rois"] or {}).values() if "mask" in roi],
+        masks=user_regions(),
     output:
         facts=unit_path("dwi", "desc-alps_dwi.json"),
         regions=unit_path("dwi", "desc-alps_probseg.nii.gz"),
@@ -32,6 +32,7 @@ rule alps_index:
     params:
         settings=config["alps"],
         corrections=roi_corrections,
+        sources=sources(corrected_roi_masks, user_regions()),
         code=code("alps/index.py"),
     message:
         "Compute ALPS of {wildcards.prefix}"

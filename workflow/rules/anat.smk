@@ -35,6 +35,7 @@ rule anat_preproc:
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
         weights=model_hash("brain", config["anat"]["brain_model"], config["anat"]["brain"]),
+        sources=sources(source_file("T1w", "brain_mask")),
         code=code("anat/preproc.py"),
     message:
         "N4 and brain extraction of {wildcards.prefix}"
@@ -47,7 +48,7 @@ rule anat_register:
     input:
         t1w=rules.anat_preproc.output.t1w,
         mask=rules.anat_preproc.output.mask,
-        template=list((config["template"] or {}).values()),
+        template=template_files(),
     output:
         affine=unit_path("anat", "from-T1w_to-template_desc-affine_mode-image_xfm.mat"),
         warp=unit_path("anat", "from-T1w_to-template_desc-warp_mode-image_xfm.nii.gz"),
@@ -66,6 +67,7 @@ rule anat_register:
     params:
         template=config["template"],
         settings=config["anat"]["registration"],
+        sources=states(template_files()),
         code=code("anat/register.py"),
     message:
         "Register the T1w of {wildcards.prefix} to the template"
@@ -80,7 +82,7 @@ rule anat_segment:
         mask=rules.anat_preproc.output.mask,
         affine=rules.anat_register.output.affine,
         inverse_warp=rules.anat_register.output.inverse_warp,
-        template=list((config["template"] or {}).values()),
+        template=template_files(),
     output:
         csf=unit_path("anat", "label-CSF_probseg.nii.gz"),
         gm=unit_path("anat", "label-GM_probseg.nii.gz"),
@@ -98,6 +100,7 @@ rule anat_segment:
     params:
         template=config["template"],
         settings=config["anat"]["segmentation"],
+        sources=states(template_files()),
         code=code("anat/segment.py"),
     message:
         "Segment the tissues of {wildcards.prefix}"

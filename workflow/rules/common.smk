@@ -14,7 +14,7 @@ ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common import bundle, names, provenance
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, Fault
 from glymph.inputs import cohort, describe
 from glymph.inputs.config import settle_types
 from glymph.review import ratings, rois
@@ -56,7 +56,7 @@ THUMBNAILS = "desc-thumbnails_qc.jpg"
 
 if workflow.is_main_process:
     try:
-        COHORT = cohort.prepare(config, INDEX)
+        COHORT = cohort.prepare(config)
     except cohort.CohortError as error:
         raise WorkflowError(str(error)) from None
     if config["metrics_table"]:
@@ -65,7 +65,22 @@ if workflow.is_main_process:
         for line in COHORT.summary():
             logger.info(line)
 else:
-    COHORT = cohort.reread(config, INDEX)
+    try:
+        COHORT = cohort.reread(config, INDEX)
+    except cohort.CohortError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def begin_run():
+    """Before the first job of a real run: take the output folder, write the index."""
+    try:
+        cohort.start(COHORT, config, INDEX)
+    except cohort.CohortError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onstart:
+    begin_run()
 
 
 try:
@@ -137,6 +152,47 @@ def source_file(*kinds):
     return files
 
 
+def states(paths):
+    """What these files were when the run began: notices a changed file with an old time."""
+    return {path: COHORT.sources[path] for path in map(str, paths) if path in COHORT.sources}
+
+
+def sources(wanted, more=()):
+    """Param function: the `states` of what the input function ``wanted`` finds, and of ``more``."""
+
+    def found(wildcards):
+        files = wanted(wildcards)
+        return states([*(files.values() if isinstance(files, dict) else files), *more])
+
+    return found
+
+
+def opposite_images(wildcards):
+    """Images that may have the opposite phase encoding, with their sidecars."""
+    images = scan_of(wildcards).reverse
+    return [path for image in images for path in (image, cohort.sidecar(image))]
+
+
+def diffusion_files(wildcards):
+    """Every source of a unit's diffusion stage."""
+    return [*source_file("dwi", "bval", "bvec", "json")(wildcards), *opposite_images(wildcards)]
+
+
+def template_files():
+    """The template's files, where it is not the bundled one."""
+    return list((config["template"] or {}).values())
+
+
+def user_regions():
+    """The masks of alps.user_rois."""
+    return [roi["mask"] for roi in (config["alps"]["user_rois"] or {}).values() if "mask" in roi]
+
+
+def participants_table():
+    """The participants table as a list: empty where there is none."""
+    return [str(path) for path in [cohort.participants_file(config)] if path]
+
+
 def has_groups():
     """Whether there is anything to compare: a table made elsewhere, or participants with groups."""
     if config["metrics_table"]:
@@ -182,6 +238,17 @@ def agreement_tables():
             if rated_units()]  # fmt: skip
 
 
+def table_settings():
+    """The configuration without what only statistics, report or training read."""
+    others = ("stats", "threads", "train", "finetune", "review", "bids_validator")
+    return {key: value for key, value in config.items() if key not in others}
+
+
+def participants_settings():
+    """What says where the participants table is and how it is read."""
+    return {k: config[k] for k in ("bids_dir", "path_table", "metrics_table", "participants")}
+
+
 def imaging_settings():
     """What made the metrics, for the methods text; None for a table made elsewhere."""
     if config["metrics_table"]:
@@ -200,12 +267,13 @@ def code(script):
 
 
 def model_hash(name, configured, engine):
-    """Fingerprint of a network's weights, as its bundle states it; None where no network runs."""
+    """Fingerprint of a network's weights, checked at the start; None where no network runs."""
     if engine != "vbnet":
         return None
+    read = bundle.check_weights if workflow.is_main_process else bundle.weights_hash
     try:
-        return bundle.weights_hash(bundle.folder_of(name, configured))
-    except BadInput as error:
+        return read(bundle.folder_of(name, configured))
+    except Fault as error:
         raise WorkflowError(str(error)) from None
 
 
@@ -242,7 +310,7 @@ def targets(level):
 
 def validator_table():
     """Where the BIDS validator's findings go, if it is wanted and there is a BIDS folder."""
-    wanted = config["inputs"]["bids_validator"] and not config["path_table"]
+    wanted = config["bids_validator"] and not config["path_table"]
     return [f"{OUT}/inputs/bids_validator.tsv"] if wanted else []
 
 

@@ -42,6 +42,7 @@ rule dwi_correct:
             if kind in ("dwi", "bval", "bvec", "json")
         },
         settings=config["dwi"],
+        sources=sources(diffusion_files),
         code=code("dwi/correct.py"),
     message:
         "Correct the DWI of {wildcards.prefix}"
@@ -113,7 +114,7 @@ rule dwi_register_template:
     input:
         b0=rules.dwi_correct.output.b0,
         mask=rules.dwi_correct.output.mask,
-        template=list((config["template"] or {}).values()),
+        template=template_files(),
     output:
         affine=unit_path("dwi", "from-dwi_to-template_desc-affine_mode-image_xfm.mat"),
         warp=unit_path("dwi", "from-dwi_to-template_desc-warp_mode-image_xfm.nii.gz"),
@@ -130,6 +131,7 @@ rule dwi_register_template:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         template=config["template"],
+        sources=states(template_files()),
         code=code("dwi/register_template.py"),
     message:
         "Register the DWI of {wildcards.prefix} to the template (it has no T1w)"

@@ -24,7 +24,7 @@ REGION_WEIGHTS = model_hash(
 rule epvs_atlas:
     """Draw the atlas of regions on the template."""
     input:
-        template=list((config["template"] or {}).values()),
+        template=template_files(),
         definitions=str(ROOT / "resources" / "regions.yaml"),
     output:
         outlines=f"{OUT}/atlas/regions_desc-outlines_dseg.nii.gz",
@@ -39,6 +39,7 @@ rule epvs_atlas:
         runtime=15,
     params:
         template=config["template"],
+        sources=states(template_files()),
         code=code("epvs/atlas.py"),
     message:
         "Draw the atlas of regions"
@@ -66,6 +67,7 @@ rule epvs_align:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
+        sources=sources(lambda wildcards: [scan_of(wildcards).files[wildcards.kind]]),
         code=code("epvs/align.py"),
     message:
         "Align the {wildcards.kind} of {wildcards.prefix} to its T1w"
@@ -95,6 +97,7 @@ rule epvs_prepare:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         without_t2w=config["epvs"]["without_t2w"],
+        sources=sources(t2w),
         code=code("epvs/prepare.py"),
     message:
         "Prepare T1w and T2w of {wildcards.prefix} at 1 mm"
@@ -109,7 +112,7 @@ rule epvs_regions:
         t1w=rules.epvs_prepare.output.t1w,
         affine=rules.anat_register.output.affine,
         inverse_warp=rules.anat_register.output.inverse_warp,
-        template=list((config["template"] or {}).values()),
+        template=template_files(),
     output:
         labels=unit_path("anat", "space-T1w_res-1mm_desc-region_dseg.nii.gz"),
         labels_json=unit_path("anat", "space-T1w_res-1mm_desc-region_dseg.json"),
@@ -130,6 +133,7 @@ rule epvs_regions:
         compare=compares_regions,
         model=config["epvs"]["regions_model"],
         weights=region_weights,
+        sources=sources(region_sources, template_files()),
         code=code("epvs/regions.py"),
     message:
         "Find the regions of {wildcards.prefix}"
@@ -163,6 +167,7 @@ rule epvs_segment:
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
         weights=lambda wildcards: EPVS_WEIGHTS if epvs_engine(wildcards) == "vbnet" else None,
+        sources=sources(source_file("epvs_mask")),
         code=code("epvs/segment.py"),
     message:
         "Segment the perivascular spaces of {wildcards.prefix}"
@@ -198,6 +203,7 @@ rule epvs_census:
         runtime=lambda wildcards, attempt: 15 * attempt,
     params:
         flair_deviations=config["epvs"]["flair_deviations"],
+        sources=sources(lesion_sources),
         code=code("epvs/census.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:
@@ -224,6 +230,7 @@ rule epvs_agreement:
     params:
         raters=lambda wildcards: list(scan_of(wildcards).raters),
         reference=config["epvs"]["reference"],
+        sources=sources(lambda wildcards: scan_of(wildcards).raters),
         code=code("epvs/agreement.py"),
     message:
         "Compare the perivascular spaces of {wildcards.prefix} with its raters"

@@ -3,7 +3,7 @@
 INPUTS:  images and sidecars of the BIDS dataset
 OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it cannot be used
          dataset_description.json, README, .bidsignore, space-*.json inherited by all
-         inputs/bids_validator.tsv              where inputs.bids_validator asks for it
+         inputs/bids_validator.tsv              where bids_validator asks for it
 """
 
 
@@ -25,7 +25,8 @@ rule inputs_check:
         runtime=10,
     params:
         files=files_of_kind,
-        b_max=config["dwi"]["b_max"],
+        b_max=lambda wildcards: config["dwi"]["b_max"] if wildcards.kind == "dwi" else None,
+        sources=sources(files_of_kind),
         code=code("inputs/check.py"),
     message:
         "Check the {wildcards.kind} of {wildcards.prefix}"

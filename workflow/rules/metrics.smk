@@ -38,7 +38,7 @@ rule metrics_group:
     """Make the cohort's table and the list of exclusions."""
     input:
         records=of_units([scan.unit for scan in COHORT.scans], "", "metrics.json"),
-        participants=[str(path) for path in [cohort.participants_file(config)] if path],
+        participants=participants_table(),
     output:
         table=f"{OUT}/group/metrics.tsv",
         description=f"{OUT}/group/metrics.json",
@@ -53,8 +53,9 @@ rule metrics_group:
         runtime=30,
     params:
         index_file=INDEX,
-        config=config,
+        config=table_settings(),
         cohort=COHORT.fingerprint(),
+        sources=states(participants_table()),
         code=code("metrics/group.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:
@@ -67,7 +68,7 @@ rule metrics_agreement:
     """Collect the agreement with raters: per subject, and medians with quartiles per group."""
     input:
         facts=of_units(rated_units(), "anat", "desc-agreement_epvs.json"),
-        participants=[str(path) for path in [cohort.participants_file(config)] if path],
+        participants=participants_table(),
     output:
         table=f"{OUT}/group/agreement.tsv",
         summary=f"{OUT}/group/agreement_summary.tsv",
@@ -81,8 +82,9 @@ rule metrics_agreement:
         runtime=10,
     params:
         units=[(unit.participant_id, unit.session_id) for unit in rated_units()],
-        config=config,
+        config=participants_settings(),
         reference=config["epvs"]["reference"],
+        sources=states(participants_table()),
         code=code("metrics/agreement.py"),
     message:
         "Collect the agreement with raters"

@@ -25,6 +25,7 @@ rule review_ratings:
         runtime=10,
     params:
         reject_if=config["review"]["reject_if"],
+        sources=states(RATINGS),
         definitions=provenance.file_hash(ROOT / "resources" / "review.yaml"),
         code=code("review/ratings.py"),
     message:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from glymph.common.errors import BadInput, brief, short
+from glymph.common.errors import BadInput, Fault, brief, short
 from glymph.common.images import read_sidecar
 
 MODELS = Path(__file__).parents[3] / "resources" / "models"
@@ -37,18 +37,32 @@ def folder_of(name: str, configured: str | None) -> Path:
 def weights_hash(folder: str | Path) -> str:
     """sha256 that the bundle's metadata state for its weights; cheap, read at every parse.
 
-    Raises `BadInput`.
+    Raises `Fault`.
     """
     path = Path(folder) / "configs" / "metadata.json"
     if not path.is_file():
-        raise BadInput(
+        raise Fault(
             "this is no MONAI bundle (no configs/metadata.json)", str(folder),
             "give the folder of a bundle, or null for the shipped one",
         )  # fmt: skip
-    weights = read_sidecar(path).get("weights")
+    weights = _sidecar(path).get("weights")
     stated = weights.get("sha256") if isinstance(weights, dict) else None
     if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
-        raise BadInput("it states no sha256 of the weights", path, "see any shipped bundle")
+        raise Fault("it states no sha256 of the weights", path, "see any shipped bundle")
+    return stated
+
+
+def check_weights(folder: str | Path) -> str:
+    """The sha256 of a bundle's weights; raises `Fault` where they are not those of its metadata."""
+    stated = weights_hash(folder)
+    weights = Path(folder) / "models" / "model.pt"
+    found = _sha256(weights) if weights.is_file() else "missing"
+    if found != stated:
+        raise Fault(
+            f"the weights are not those that the bundle's metadata name (sha256 {found[:12]}, "
+            f"stated {stated[:12]})", str(weights),
+            "fetch the file again (git checkout, or git lfs pull if you keep it there)",
+        )  # fmt: skip
     return stated
 
 
@@ -112,25 +126,26 @@ def _around(length: int, least: int) -> tuple[int, int]:
 def load_bundle(folder: str | Path, threads: int) -> Bundle:
     """Load a bundle after checking its weights against the sha256 of its metadata.
 
-    Raises `BadInput` for a folder that is no bundle and for weights that are not what they say.
+    Raises `Fault` for a folder that is no bundle and for weights that are not what they say.
     """
     import torch
 
     folder = Path(folder)
-    stated = weights_hash(folder)
+    stated = check_weights(folder)
     weights = folder / "models" / "model.pt"
-    found = _sha256(weights) if weights.is_file() else "missing"
-    if found != stated:
-        raise BadInput(
-            f"the weights are not those that the bundle's metadata name (sha256 {found[:12]}, "
-            f"stated {stated[:12]})", str(weights),
-            "fetch the file again (git checkout, or git lfs pull if you keep it there)",
-        )  # fmt: skip
     torch.set_num_threads(threads)
     settings = _settings(folder / "configs" / "inference.json")
     arguments = {k: v for k, v in settings["network_def"].items() if k != "_target_"}
     title = f"{_title(folder / 'configs' / 'metadata.json')} ({stated[:12]})"
     return Bundle(_network(arguments, weights), settings, title)
+
+
+def _sidecar(path: Path) -> dict:
+    """A JSON file of the bundle; a bundle that cannot be read is no fault of any subject."""
+    try:
+        return read_sidecar(path)
+    except BadInput as problem:
+        raise Fault(problem.stop.reason, problem.stop.file, problem.stop.cure) from None
 
 
 def _sha256(path: Path) -> str:
@@ -139,16 +154,16 @@ def _sha256(path: Path) -> str:
 
 
 def _title(path: Path) -> str:
-    metadata = read_sidecar(path)
+    metadata = _sidecar(path)
     words = [metadata.get("name"), metadata.get("version")]
     if not all(isinstance(word, str) and word.isprintable() for word in words):
-        raise BadInput("it states no name and version", path, "see any shipped bundle")
+        raise Fault("it states no name and version", path, "see any shipped bundle")
     return short(" ".join(words))
 
 
 def _settings(path: Path) -> dict:
     """What of configs/inference.json is used, checked; the network judges its own arguments."""
-    given = read_sidecar(path)
+    given = _sidecar(path)
     network, overlap, step = (given.get(key) for key in ("network_def", "overlap", "voxel_mm"))
     if not isinstance(network, dict) or network.get("_target_") != NETWORK:
         wrong = f"network_def._target_ is not {NETWORK}"
@@ -162,7 +177,7 @@ def _settings(path: Path) -> dict:
         wrong = "voxel_mm is not from 0.2 to 10"
     else:
         return {key: given.get(key) for key in USED}
-    raise BadInput(wrong, path, "correct it as in the shipped bundles (resources/models)")
+    raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
 
 
 def _are_sides(sides, dims: int) -> bool:
@@ -193,7 +208,7 @@ def _network(arguments: dict, weights: Path):
     except MemoryError:
         raise
     except Exception as error:  # torch has no kind of its own for a foreign or damaged file
-        raise BadInput(
+        raise Fault(
             f"these are no weights of the network in configs/inference.json ({brief(error)})",
             weights, "save the state_dict of the network with torch.save",
         ) from None  # fmt: skip

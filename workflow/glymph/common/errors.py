@@ -1,4 +1,4 @@
-"""The one exception that means "this input cannot be used", and how it is recorded."""
+"""The exceptions that users read: `BadInput`, recorded as a `Stop`, and `Fault`."""
 
 from __future__ import annotations
 
@@ -43,13 +43,23 @@ class Stop:
 class BadInput(Exception):
     """The subject's data cannot give this result; no rerun will help until the data change.
 
-    Anything else that goes wrong (memory, disk, a bug) is an ordinary exception: the job fails and
-    is tried again by the next run.
+    Anything else that goes wrong (memory, disk, a bug) is a `Fault` or an ordinary exception: the
+    job fails and is tried again by the next run.
     """
 
     def __init__(self, reason: str, file: str | Path = "", cure: str = "", stage: str = ""):
         self.stop = Stop(reason=reason, file=str(file), cure=cure, stage=stage)
         super().__init__(str(self.stop))
+
+
+class Fault(Exception):
+    """Something went wrong that is no property of the subject's data: a result damaged on disk, a
+    file replaced during the run, a network that is not whole. The job fails with this message, and
+    the next run tries it again.
+    """
+
+    def __init__(self, reason: str, file: str | Path = "", cure: str = ""):
+        super().__init__(str(Stop(reason=reason, file=str(file), cure=cure)))
 
 
 def write_stop(path: str | Path, stop: Stop) -> None:

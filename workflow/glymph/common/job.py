@@ -1,9 +1,10 @@
 """What every script of the workflow does around its one function call.
 
 `run` sends all output (also that of child processes and C++ libraries) to the rule's log, sets the
-thread counts of ITK, OpenMP and numba before any library is loaded, and keeps one bad subject from
-stopping the others: a `BadInput` leaves a `Stop` record in the place of every output, which later
-jobs of that subject pass on and the cohort tables list. Any other exception fails the job.
+thread counts of ITK, OpenMP and numba before any library is loaded, compares what the job reads
+with what is recorded of it (`integrity`), and keeps one bad subject from stopping the others: a
+`BadInput` leaves a `Stop` record in the place of every output, which later jobs of that subject
+pass on and the cohort tables list. Any other exception fails the job.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from glymph.common.errors import BadInput, raised_in, read_stop, write_stop
+from glymph.common import integrity
+from glymph.common.errors import BadInput, Fault, raised_in, read_stop, write_stop
 
 THREAD_VARIABLES = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
@@ -34,6 +36,26 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
     """
     _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)
+    folder = snakemake.config["output_dir"]
+    sources = getattr(snakemake.params, "sources", {})
+    try:
+        integrity.hold_with_others(folder)
+        integrity.check_sources(sources)
+        integrity.check_results(snakemake.input, folder)
+        integrity.begin(snakemake.output, folder)
+        _make(main, snakemake, pass_stops, leave_stops)
+        integrity.check_sources(sources)
+        integrity.finish(snakemake.output, folder)
+    except Fault as fault:
+        print(f"FAILED in {snakemake.rule}: {fault}", flush=True)
+        sys.exit(1)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        sys.exit(1)
+
+
+def _make(main: Callable, snakemake, pass_stops: bool, leave_stops: bool) -> None:
     try:
         if pass_stops:
             _raise_earlier_stop(snakemake.input)
@@ -45,10 +67,6 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
             sys.exit(1)
         for path in snakemake.output:
             write_stop(path, stop)
-    except Exception:
-        traceback.print_exc()
-        sys.stderr.flush()
-        sys.exit(1)
 
 
 def _raise_earlier_stop(paths) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from glymph.common import integrity
 from glymph.common.errors import Stop
+from glymph.common.images import read_json, write_json
 from glymph.inputs.config import ConfigError, check_config
 from glymph.inputs.index import (
     IMAGE_KINDS,
@@ -19,6 +22,7 @@ from glymph.inputs.index import (
     read_index,
     read_path_table,
     scan_bids,
+    sidecar,
     with_corrections,
     write_index,
 )
@@ -31,11 +35,15 @@ class CohortError(ValueError):
 
 @dataclass(frozen=True)
 class Cohort:
-    """All units with their files, without those that the configuration excludes."""
+    """All units with their files, without those that the configuration excludes.
+
+    ``sources`` maps every file that the workflow reads to its `integrity.state` at the start.
+    """
 
     scans: list[Scan]
     participants: Participants | None = None
     exclude: tuple[str, ...] = ()
+    sources: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_prefix(self) -> dict[str, Scan]:
@@ -56,7 +64,12 @@ class Cohort:
         """Lines for the user at the start: what was found, and what is wrong with it."""
         kinds = ", ".join(f"{k} {sum(k in s.files for s in self.scans)}" for k in IMAGE_KINDS)
         lines = [f"Found {len(self.scans)} subject-sessions ({kinds})."]
-        unclear = [p for s in self.scans for p in s.problems.values() if "no rule" in p.reason]
+        unclear = [
+            problem
+            for scan in self.scans
+            for kind, problem in scan.problems.items()
+            if problem.reason != f"no {kind} image"
+        ]
         lines += [f"Left out: {problem}" for problem in unclear]
         if self.participants is None:
             lines.append("No participants table: the cohort table will have no groups or scores.")
@@ -93,8 +106,8 @@ def load_participants(config: dict) -> Participants | None:
     return read_participants(table, settings["columns"], settings["groups"] or None)
 
 
-def prepare(config: dict, index: str) -> Cohort:
-    """Check the configuration, index the dataset, read the participants; write the index.
+def prepare(config: dict) -> Cohort:
+    """Check the configuration, index the dataset, read the participants; nothing is written.
 
     Raises `CohortError` with one message for whatever keeps the whole run from starting.
     """
@@ -104,13 +117,28 @@ def prepare(config: dict, index: str) -> Cohort:
         participants = load_participants(config)
     except (ConfigError, DatasetError, ParticipantsError) as error:
         raise CohortError(str(error)) from None
-    _write(scans, index)
-    return Cohort(_included(scans, config), participants, tuple(config["exclude"]))
+    for table in filter(None, (participants_file(config), config["metrics_table"])):
+        if integrity.in_future(table):
+            raise CohortError(
+                f"{table} is dated in the future, so that no result can be newer; correct the "
+                "clock, or touch the file"
+            )
+    scans = [_without_future(scan) for scan in scans]
+    sources = {path: integrity.state(path) for path in _sources(scans, config)}
+    return Cohort(_included(scans, config), participants, tuple(config["exclude"]), sources)
 
 
 def reread(config: dict, index: str) -> Cohort:
-    """The cohort as the main process indexed it; the file system is not searched again."""
-    return Cohort(_included(read_index(index), config))
+    """The cohort as the main process indexed it; the file system is not searched again.
+
+    Raises `CohortError` where the configuration is not that of the main process.
+    """
+    started = read_json(_start_file(index))
+    if started["config"] != _hash(config):
+        raise CohortError(
+            "the configuration changed while the workflow was running; run the same command again"
+        )
+    return Cohort(_included(read_index(index), config), sources=started["sources"])
 
 
 def _index(config: dict) -> list[Scan]:
@@ -131,13 +159,80 @@ def _index(config: dict) -> list[Scan]:
     )
 
 
-def _write(scans: list[Scan], index: str) -> None:
+def start(cohort: Cohort, config: dict, index: str) -> None:
+    """Take the output folder for this run, and write the index for its jobs.
+
+    Raises `CohortError` where the folder cannot be written to, another run writes to it, or its
+    results are newer than now.
+    """
+    folder = Path(config["output_dir"])
     try:
-        write_index(scans, index)
+        free = integrity.hold_alone(folder)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"Permission denied: '{folder}'")
+        if free:
+            write_index(cohort.scans, index)
+            write_json({"config": _hash(config), "sources": cohort.sources}, _start_file(index))
     except OSError as error:
         raise CohortError(
-            f"cannot write to output_dir: {error}; set output_dir to a folder you may write to"
+            f"cannot write to output_dir: {error}; set output_dir to a folder with space that you "
+            "may write to"
         ) from None
+    if not free:
+        raise CohortError(
+            f"another run, or a job that one has left behind, is writing to output_dir '{folder}'; "
+            "wait until it ends, end it, or set output_dir to another folder"
+        )
+    ahead = integrity.results_in_future(folder)
+    if ahead:
+        raise CohortError(
+            f"{len(ahead)} results are dated in the future, so that nothing can be newer than "
+            f"they are: {ahead[0]} and so on; correct the clock, or delete these files"
+        )
+
+
+def _start_file(index: str) -> Path:
+    """What the jobs of a run must find as it was at its start."""
+    return Path(index).with_name("sources.json")
+
+
+def _hash(config: dict) -> str:
+    text = json.dumps(config, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _without_future(scan: Scan) -> Scan:
+    """``scan`` without the images that, or whose sidecars, are dated in the future."""
+    parts = {kind: (kind,) for kind in scan.files} | {"dwi": ("dwi", "bval", "bvec", "json")}
+    late = {
+        kind: scan.files[part]
+        for kind, names in parts.items()
+        for part in names
+        if part in scan.files and integrity.in_future(scan.files[part])
+    }
+    if not late:
+        return scan
+    problems = {
+        kind: Stop("it is dated in the future, so that no result can be newer", path,
+                   "correct the clock, or touch the file", "inputs")
+        for kind, path in late.items()
+        if kind in IMAGE_KINDS
+    }  # fmt: skip
+    files = {kind: path for kind, path in scan.files.items() if kind not in late}
+    return replace(scan, files=files, problems=scan.problems | problems)
+
+
+def _sources(scans: list[Scan], config: dict) -> list[str]:
+    """Every file of the user's that some rule reads."""
+    found = [path for scan in scans for path in [*scan.files.values(), *scan.raters.values()]]
+    for scan in scans:
+        found += [path for image in scan.reverse for path in (image, sidecar(image))]
+    regions = (config["alps"]["user_rois"] or {}).values()
+    found += [region["mask"] for region in regions if "mask" in region]
+    found += (config["template"] or {}).values()
+    found += [str(path) for path in (participants_file(config), config["metrics_table"]) if path]
+    found += [str(path) for path in review_folder(config).rglob("*") if path.is_file()]
+    return found
 
 
 def _included(scans: list[Scan], config: dict) -> list[Scan]:

@@ -197,6 +197,11 @@ def _choose(bids_dir: Path, kind: str, rows: list[dict], several: str) -> dict |
     return rows[-1] if several == "last" else rows[0]
 
 
+def sidecar(image: str) -> str:
+    """The JSON file that may lie beside an image."""
+    return image.removesuffix(".gz").removesuffix(".nii") + ".json"
+
+
 def _dwi_sidecars(bids_dir: Path, dwi: str) -> dict[str, str]:
     """Sidecars beside the image, or those of the whole dataset (BIDS inheritance)."""
     stem = dwi.removesuffix(".gz").removesuffix(".nii")

@@ -25,7 +25,7 @@ def validate(bids_dir: str | Path) -> list[dict[str, str]]:
     program = shutil.which(PROGRAM, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
     if not program:
         raise BadInput(
-            f"{PROGRAM} is not installed", "", f"pip install {PROGRAM}, or inputs.bids_validator: "
+            f"{PROGRAM} is not installed", "", f"pip install {PROGRAM}, or bids_validator: "
             "false",
         )  # fmt: skip
     done = subprocess.run(

@@ -165,7 +165,7 @@ def _problems(scan: Scan, epvs: dict):
             if epvs["engine"] == "none" or epvs["without_t2w"] == "skip":
                 continue  # not wanted, or listed by the rule that stops without it
             yield kind, replace(stop, reason=stop.reason + T1W_ONLY)
-        elif kind in BRANCHES and kind != "T2w" or "no rule" in stop.reason:
+        elif kind in BRANCHES and kind != "T2w" or stop.reason != f"no {kind} image":
             yield kind, stop
 
 

@@ -4,14 +4,15 @@ from glymph.common.images import read_json, write_json
 from glymph.common.job import run
 from glymph.common.provenance import software
 from glymph.common.tables import write_tsv
-from glymph.inputs.cohort import load_participants, reread, unmatched
+from glymph.inputs.cohort import load_participants, unmatched
+from glymph.inputs.index import read_index
 from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
 from glymph.metrics.flags import FLAG_COLUMNS, flag_rows
 
 
 def main(snakemake):
     config, out = snakemake.params.config, snakemake.output
-    scans = reread(config, snakemake.params.index_file).scans
+    scans = read_index(snakemake.params.index_file)
     records = [read_json(path) for path in snakemake.input.records]
     participants = load_participants(config)
     used = [name for name, column in config["participants"]["columns"].items() if column]
