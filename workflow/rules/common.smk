@@ -308,6 +308,13 @@ def targets(level):
     )
 
 
+def inherited_sidecars():
+    """Sidecars at the top of the output folder, of images that this cohort has."""
+    kinds = {kind for scan in COHORT.scans for kind in scan.files}
+    names = describe.sidecars(kinds, config["epvs"]["engine"] != "none")
+    return [f"{OUT}/{name}" for name in names]
+
+
 def validator_table():
     """Where the BIDS validator's findings go, if it is wanted and there is a BIDS folder."""
     wanted = config["bids_validator"] and not config["path_table"]

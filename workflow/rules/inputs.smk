@@ -40,7 +40,7 @@ rule inputs_describe:
         description=f"{OUT}/dataset_description.json",
         readme=f"{OUT}/README",
         ignore=f"{OUT}/.bidsignore",
-        sidecars=[f"{OUT}/{name}" for name in describe.SIDECARS],
+        sidecars=inherited_sidecars(),
     log:
         f"{OUT}/logs/inputs_describe.log",
     localrule: True

@@ -20,6 +20,18 @@ SIDECARS = {
 }
 """Sidecars that all subjects inherit: one file each instead of one a subject."""
 
+
+def sidecars(kinds: set[str], epvs: bool) -> list[str]:
+    """Names of the `SIDECARS` that describe anything in a cohort with images of these ``kinds``.
+
+    ``epvs``: whether perivascular spaces are segmented.
+    """
+    if "T1w" not in kinds:
+        return []
+    found = [name for name in SIDECARS if "_res-1mm_" not in name or epvs]
+    return [name for name in found if "T2w" in kinds or not name.endswith("_T2w.json")]
+
+
 IGNORED = (
     "atlas", "benchmarks", "group", "inputs", "logs", "report", "review", "**/inputs", "**/figures",
     "*_qc.html", "*_metrics.json", "*_anat.json", "*_epvs.json", "*_desc-alps_*",

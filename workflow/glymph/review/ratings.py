@@ -22,7 +22,7 @@ def rating_files(folder: str | Path) -> list[str]:
 
 def read_ratings(path: str | Path) -> list[dict[str, str | None]]:
     """The rows of a file of ratings. Raises `BadInput` naming the line that means nothing."""
-    needed = [name for name in columns("ratings") if name not in ("comment", "time")]
+    needed = [name for name in columns("ratings") if name not in ("session_id", "comment", "time")]
     return [checked_rating(row, path, line) for line, row in read_rows(path, needed)]
 
 
