@@ -2,6 +2,8 @@
 
 import copy
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -270,6 +272,28 @@ def test_jobs_refuse_a_configuration_that_is_not_the_runs(bids, config, tmp_path
     config["dwi"]["b_max"] = 900
     with pytest.raises(CohortError, match="the configuration changed while"):
         reread(config, index)
+
+
+def later(path):
+    os.utime(path, (time.time() + 9999, time.time() + 9999))
+
+
+def test_an_image_from_the_future_is_left_out(bids, config, tmp_path):
+    folder = bids("sub-02/anat/sub-02_T1w.nii.gz")
+    later(folder / "sub-02/anat/sub-02_T1w.nii.gz")
+    later(folder / "sub-01/dwi/sub-01_dwi.bvec")
+    found = prepare(config)
+    assert list(found.by_prefix["sub-01"].files) == ["T1w"]
+    assert found.by_prefix["sub-02"].files == {}
+    assert found.by_prefix["sub-01"].problems["dwi"].file.endswith("sub-01_dwi.bvec")
+    assert sum("dated in the future" in line for line in found.summary()) == 2
+
+
+def test_a_mask_from_the_future_is_never_passed_over(bids, config):
+    later(bids("own/sub-01.nii.gz") / "own/sub-01.nii.gz")
+    config["anat"]["brain_mask"] = "own/{prefix}.nii.gz"
+    with pytest.raises(CohortError, match="sub-01.nii.gz is dated in the future"):
+        prepare(config)
 
 
 def test_prepare_gives_one_message(config):

@@ -117,14 +117,14 @@ def prepare(config: dict) -> Cohort:
         participants = load_participants(config)
     except (ConfigError, DatasetError, ParticipantsError) as error:
         raise CohortError(str(error)) from None
-    for table in filter(None, (participants_file(config), config["metrics_table"])):
-        if integrity.in_future(table):
-            raise CohortError(
-                f"{table} is dated in the future, so that no result can be newer; correct the "
-                "clock, or touch the file"
-            )
     scans = [_without_future(scan) for scan in scans]
-    sources = {path: integrity.state(path) for path in _sources(scans, config)}
+    paths = _sources(scans, config)
+    for path in filter(integrity.in_future, paths):
+        raise CohortError(
+            f"{path} is dated in the future, so that no result can be newer; correct the clock, or "
+            "touch the file"
+        )
+    sources = {path: integrity.state(path) for path in paths}
     return Cohort(_included(scans, config), participants, tuple(config["exclude"]), sources)
 
 
@@ -203,23 +203,18 @@ def _hash(config: dict) -> str:
 
 def _without_future(scan: Scan) -> Scan:
     """``scan`` without the images that, or whose sidecars, are dated in the future."""
-    parts = {kind: (kind,) for kind in scan.files} | {"dwi": ("dwi", "bval", "bvec", "json")}
-    late = {
-        kind: scan.files[part]
-        for kind, names in parts.items()
-        for part in names
-        if part in scan.files and integrity.in_future(scan.files[part])
-    }
-    if not late:
-        return scan
-    problems = {
-        kind: Stop("it is dated in the future, so that no result can be newer", path,
-                   "correct the clock, or touch the file", "inputs")
-        for kind, path in late.items()
-        if kind in IMAGE_KINDS
-    }  # fmt: skip
-    files = {kind: path for kind, path in scan.files.items() if kind not in late}
-    return replace(scan, files=files, problems=scan.problems | problems)
+    files, problems = dict(scan.files), dict(scan.problems)
+    for kind in IMAGE_KINDS:
+        parts = ("dwi", "bval", "bvec", "json") if kind == "dwi" else (kind,)
+        paths = [scan.files[part] for part in parts if part in scan.files]
+        late = next(filter(integrity.in_future, paths), None)
+        if late and kind in files:
+            problems[kind] = Stop(
+                "it is dated in the future, so that no result can be newer", late,
+                "correct the clock, or touch the file", "inputs",
+            )  # fmt: skip
+            files = {name: path for name, path in files.items() if name not in parts}
+    return replace(scan, files=files, problems=problems)
 
 
 def _sources(scans: list[Scan], config: dict) -> list[str]:

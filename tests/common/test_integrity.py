@@ -1,0 +1,80 @@
+"""Sources and results that are not what they were; one holder of an output folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from glymph.common import integrity
+from glymph.common.errors import Fault
+from tests.conftest import ROOT
+
+
+def test_small_files_are_known_by_content_and_large_ones_by_size_and_time(tmp_path):
+    small, large = tmp_path / "small", tmp_path / "large"
+    small.write_bytes(b"a")
+    large.write_bytes(bytes(integrity.SMALL_BYTES + 1))
+    before = integrity.state(small), integrity.state(large)
+    for path in (small, large):
+        os.utime(path, (1e9, 1e9))
+    assert integrity.state(small) == before[0]
+    assert integrity.state(large) != before[1]
+    small.write_bytes(b"b")
+    assert integrity.state(small) != before[0]
+    assert integrity.state(tmp_path / "nothing") == "absent"
+
+
+def test_a_changed_source_is_named(tmp_path):
+    path = tmp_path / "T1w"
+    path.write_text("a")
+    states = {str(path): integrity.state(path)}
+    integrity.check_sources(states)
+    path.unlink()
+    with pytest.raises(Fault, match="T1w: this file changed .* run the same command again"):
+        integrity.check_sources(states)
+
+
+def test_results_are_compared_with_their_records(tmp_path):
+    made, foreign = tmp_path / "sub" / "fa.nii.gz", tmp_path / "sub" / "own.nii.gz"
+    made.parent.mkdir()
+    foreign.write_text("x")
+    integrity.begin([made], tmp_path)
+    made.write_text("half")
+    with pytest.raises(Fault, match="half-written"):
+        integrity.check_results([made], tmp_path)
+    made.write_text("whole")
+    integrity.finish([made], tmp_path)
+    integrity.check_results([made, foreign, "/elsewhere/file"], tmp_path)
+    made.write_text("other")
+    with pytest.raises(Fault, match="not as the workflow made it.* delete the file"):
+        integrity.check_results([made], tmp_path)
+
+
+def test_a_folder_is_compared_file_by_file(tmp_path):
+    figures = tmp_path / "figures"
+    figures.mkdir()
+    (figures / "a.png").write_text("a")
+    integrity.begin([figures], tmp_path)
+    integrity.finish([figures], tmp_path)
+    integrity.check_results([figures], tmp_path)
+    (figures / "a.png").rename(figures / "b.png")
+    with pytest.raises(Fault):
+        integrity.check_results([figures], tmp_path)
+
+
+def test_one_run_holds_a_folder_and_lets_go_when_it_ends(tmp_path):
+    program = (
+        "import sys; from glymph.common import integrity; "
+        "print(integrity.hold_alone(sys.argv[1]), flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    start = pipes | {"env": {"PYTHONPATH": str(ROOT / "workflow")}}
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, **start) as first:
+        assert first.stdout.readline() == "True\n"
+        with subprocess.Popen(command, **start) as second:
+            assert second.stdout.readline() == "False\n"
+        first.kill()
+    with subprocess.Popen(command, **start) as third:
+        assert third.stdout.readline() == "True\n"
