@@ -9,12 +9,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, short
 from glymph.common.fsl import call, eddy_to_world, flirt_to_world, phase_vector, put
 from glymph.common.gradients import GradientTable, read_fsl, write_fsl
 from glymph.common.images import array, load, phase_encoding, read_sidecar
 
-READOUT_S = (0.01, 0.2)
+SHORTEST_S, LONGEST_S = 0.01, 0.2
 """What eddy accepts as total read-out time."""
 OTHERWISE = "or set dwi.motion to eddy_correct or ants"
 ECCLOG_MATRIX = re.compile(r"Final result:\s*\n((?:[^\n]+\n){4})")
@@ -40,13 +40,13 @@ def acquisition(files: dict[str, str], affine: np.ndarray) -> str:
             f"correct it, {OTHERWISE}",
         )  # fmt: skip
     seconds = read_sidecar(source).get("TotalReadoutTime")
-    if not isinstance(seconds, (int, float)) or not READOUT_S[0] <= seconds <= READOUT_S[1]:
+    if not isinstance(seconds, (int, float)) or not SHORTEST_S <= seconds <= LONGEST_S:
         raise BadInput(
-            f"TotalReadoutTime is {seconds!r}; eddy needs {READOUT_S[0]} to {READOUT_S[1]} s",
+            f"TotalReadoutTime is {short(repr(seconds))}; eddy needs {SHORTEST_S} to {LONGEST_S} s",
             source, f"state it in seconds (0.05 will do for one series alone), {OTHERWISE}",
         )  # fmt: skip
     vector = phase_vector(direction, affine)
-    return " ".join(f"{value:.0f}" for value in vector) + f" {seconds:g}\n"
+    return " ".join(str(int(value)) for value in vector) + f" {seconds:g}\n"
 
 
 def eddy(
