@@ -50,3 +50,16 @@ def realdata():
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (set GLYMPH_REALDATA)")
     return folder
+
+
+@pytest.fixture
+def stand_ins(tmp_path, monkeypatch):
+    """Function that points FSLDIR at stand-ins for FSL's commands, which give ``truth``."""
+    from tests import fsl_stand_ins
+
+    def point(**truth):
+        folder = fsl_stand_ins.make(tmp_path / "fsl", truth)
+        monkeypatch.setenv("FSLDIR", str(folder))
+        return folder
+
+    return point

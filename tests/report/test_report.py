@@ -153,13 +153,15 @@ def test_short_labels_are_short():
 def test_methods_name_the_engines_in_use(report_on):
     results = report_on(draw({"AD": 5, "NC": 5}), test="kruskal")
     imaging = {
-        "anat": {"brain": "bet"}, "epvs": {"engine": "frangi", "regions": "atlas"},
+        "anat": {"brain": "bet", "registration": {"engine": "fsl"}},
+        "epvs": {"engine": "frangi", "regions": "atlas"},
         "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
-                "b_max": 1500},
+                "b_max": 1500, "tensor": "dipy", "register": "ants"},
         "alps": {"rois": "study", "axes": "template"},
     }  # fmt: skip
     words = " ".join(text.methods(results, imaging, {"scipy": "1"}))
-    for expected in ("by BET", "Frangi's filter", "(DIPY)", "template axes", "Kruskal-Wallis"):
+    for expected in ("by BET", "Frangi's filter", "(DIPY)", "template axes", "Kruskal-Wallis",
+                     "FSL FNIRT"):  # fmt: skip
         assert expected in words
     assert "denoised" not in words
     assert "analysis of covariance" not in words.split("Demographics")[0]
@@ -266,6 +268,13 @@ def test_chance_is_not_called_telling_apart(report_on):
 
 def test_citations_are_of_what_was_used(report_on):
     results = report_on(draw({"AD": 5, "NC": 5}))
-    imaging = {"anat": {"brain": "bet"}, "epvs": {"engine": "none", "regions": "atlas"}}
+    imaging = {
+        "anat": {"brain": "fsl_bet", "registration": {"engine": "ants"}},
+        "epvs": {"engine": "none", "regions": "atlas"},
+        "dwi": {"motion": "ants", "register": "ants", "tensor": "dipy"},
+    }
     assert not any("MONAI" in line or "Zhu" in line for line in text.citations(results, imaging))
+    assert any("Jenkinson" in line for line in text.citations(results, imaging))
+    imaging["anat"]["brain"] = "bet"
+    assert not any("Jenkinson" in line for line in text.citations(results, imaging))
     assert not any("Avants" in line for line in text.citations(results, None))

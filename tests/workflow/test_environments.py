@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
     "ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image", "bids2table": None,
     "sklearn": "scikit-learn", "docx": "python-docx", "neuroCombat": "neurocombat",
+    "fsl": "fslpy",
 }  # fmt: skip
 """Import name to package; None: imported by the main process only, never in a job."""
 

@@ -190,7 +190,9 @@ KEYS = [(key, line) for line in TABLE["configuration"] for key in line["keys"]]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("key", "line"), KEYS, ids=[key for key, _ in KEYS])
-def test_a_key_of_the_configuration(bases, tmp_path, key, line):
+def test_a_key_of_the_configuration(bases, stand_ins, tmp_path, key, line):
+    if line.get("fsl"):
+        stand_ins()
     overlay = tmp_path / "change.yaml"
     value = line["keys"][key]
     if key in ("train", "finetune"):

@@ -34,6 +34,7 @@ rule anat_preproc:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
+        fsl=fsl_version("anat.brain"),
         weights=model_hash("brain", config["anat"]["brain_model"], config["anat"]["brain"]),
         sources=sources(source_file("T1w", "brain_mask")),
         code=code("anat/preproc.py"),
@@ -44,7 +45,7 @@ rule anat_preproc:
 
 
 rule anat_register:
-    """Register the T1w brain to the template (affine and SyN)."""
+    """Register the T1w brain to the template (affine, then nonlinear)."""
     input:
         t1w=rules.anat_preproc.output.t1w,
         mask=rules.anat_preproc.output.mask,
@@ -68,6 +69,7 @@ rule anat_register:
         template=config["template"],
         settings=config["anat"]["registration"],
         sources=states(template_files()),
+        fsl=fsl_version("anat.registration.engine"),
         code=code("anat/register.py"),
     message:
         "Register the T1w of {wildcards.prefix} to the template"

@@ -13,7 +13,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from glymph.common import bundle, names, provenance
+from glymph.common import bundle, fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
 from glymph.inputs import cohort, describe
 from glymph.inputs.config import settle_types
@@ -84,6 +84,7 @@ onstart:
 
 
 try:
+    FSL = None if config["metrics_table"] else fsl.required_version(config)
     ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
     RATINGS = ratings.rating_files(cohort.review_folder(config))
     for path in RATINGS if workflow.is_main_process else []:
@@ -275,6 +276,17 @@ def model_hash(name, configured, engine):
         return read(bundle.folder_of(name, configured))
     except Fault as error:
         raise WorkflowError(str(error)) from None
+
+
+def fsl_version(*keys):
+    """Version of FSL where it is the engine of one of these keys; None where it is of none."""
+    return FSL if fsl.engines(config).keys() & keys else None
+
+
+def correction_settings():
+    """The keys of `dwi` that the correction reads; it registers for one way of undistorting only."""
+    unread = {"tensor"} if config["dwi"]["distortion"] == "t1w" else {"tensor", "register"}
+    return {key: value for key, value in config["dwi"].items() if key not in unread}
 
 
 def env(name):

@@ -41,7 +41,8 @@ rule dwi_correct:
             for kind, path in scan_of(wildcards).files.items()
             if kind in ("dwi", "bval", "bvec", "json")
         },
-        settings=config["dwi"],
+        settings=correction_settings(),
+        fsl=fsl_version(*(f"dwi.{key}" for key in correction_settings())),
         sources=sources(diffusion_files),
         code=code("dwi/correct.py"),
     message:
@@ -75,6 +76,8 @@ rule dwi_tensor:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
+        engine=config["dwi"]["tensor"],
+        fsl=fsl_version("dwi.tensor"),
         code=code("dwi/tensor.py"),
     message:
         "Fit the tensor of {wildcards.prefix}"
@@ -102,6 +105,8 @@ rule dwi_register:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
+        engine=config["dwi"]["register"],
+        fsl=fsl_version("dwi.register"),
         code=code("dwi/register.py"),
     message:
         "Align the DWI of {wildcards.prefix} to its T1w"

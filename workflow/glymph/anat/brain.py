@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_to_output
@@ -50,9 +52,9 @@ def brain_mask(
     """Brain mask of a bias-corrected T1w: (bool array on its grid, name of what made it).
 
     A ``provided`` mask file always wins; an image without a skull keeps what it has; otherwise the
-    engine ``settings["brain"]``: "vbnet", the network of ``settings["brain_model"]``, or "bet", the
-    Brain Extraction Tool at ``settings["bet_intensity"]``. Raises `BadInput`, naming the file
-    ``source``, for a mask that cannot be a brain.
+    engine ``settings["brain"]``: "vbnet", the network of ``settings["brain_model"]``, or the Brain
+    Extraction Tool at ``settings["bet_intensity"]``, "bet" in Python or "fsl_bet" of FSL. Raises
+    `BadInput`, naming the file ``source``, for a mask that cannot be a brain.
     """
     engine = settings["brain"]
     if provided:
@@ -63,6 +65,8 @@ def brain_mask(
         mask, made_by = ndimage.binary_fill_holes(array(image) > 0), "already stripped"
     elif engine == "vbnet":
         mask, made_by = _vbnet(image, settings["brain_model"], threads), "vbnet"
+    elif engine == "fsl_bet":
+        mask, made_by = _fsl_bet(image, settings["bet_intensity"]), "fsl_bet"
     else:
         mask, made_by = _bet(image, settings["bet_intensity"]), "bet"
     millilitres = float(mask.sum() * np.prod(voxel_sizes(image.affine)) / 1000)
@@ -104,6 +108,18 @@ def _bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:
     found = largest_filled(found > 0.5).astype(np.float32)
     back = resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1)
     return array(back) > 0.5
+
+
+def _fsl_bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:
+    """FSL's BET (Smith 2002, 10.1002/hbm.10062), its centre sought anew until it stays (-R)."""
+    from fsl.wrappers import bet
+
+    from glymph.common.fsl import call, put
+
+    with tempfile.TemporaryDirectory(prefix="bet_") as folder:
+        head = put(image, f"{folder}/head.nii.gz")
+        call(bet, head, f"{folder}/out", mask=True, seg=False, robust=True, fracintensity=intensity)
+        return array(volume(f"{folder}/out_mask.nii.gz")) > 0.5
 
 
 def _lowest_slice(data: np.ndarray) -> int:

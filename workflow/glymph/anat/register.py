@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +20,9 @@ from glymph.common.spaces import (
 )
 from glymph.common.template import Template
 
+if TYPE_CHECKING:
+    import ants
+
 
 def register_to_template(brain: nib.Nifti1Image, template: Template, settings: dict, out: dict):
     """Affine and SyN registration of a T1w brain (background 0) to the template.
@@ -34,7 +38,7 @@ def register_to_template(brain: nib.Nifti1Image, template: Template, settings: d
     import ants
 
     size = float(settings["resolution_mm"])
-    fixed = ants.resample_image(image_to_ants(template.t1w), (size,) * 3, False, 0)
+    fixed = template_at(template, size)
     moving = image_to_ants(brain)
     if size > 1.5 * min(voxel_sizes(brain.affine)):
         moving = ants.resample_image(moving, (size / 1.5,) * 3, False, 0)
@@ -53,18 +57,27 @@ def register_to_template(brain: nib.Nifti1Image, template: Template, settings: d
         strict=True,
     ):
         shutil.move(source, out[name])
-    matrix = read_itk_affine(out["affine"])
+    return describe(out["affine"], result["warpedmovout"].numpy(), fixed.numpy())
+
+
+def template_at(template: Template, size: float) -> ants.ANTsImage:
+    """The template's T1w at ``size`` mm, isotropic."""
+    import ants
+
+    return ants.resample_image(image_to_ants(template.t1w), (size,) * 3, False, 0)
+
+
+def describe(affine: str, warped: np.ndarray, fixed: np.ndarray) -> dict:
+    """Facts for quality control: of the file ``affine``, and of a brain ``warped`` to ``fixed``."""
+    matrix = read_itk_affine(affine)
     rotation = rotation_part(np.linalg.inv(matrix)[:3, :3])
+    inside = fixed > 0
+    similarity = float(np.corrcoef(warped[inside], fixed[inside])[0, 1])
     return {
-        "metrics": checked({"template_similarity": _correlation(result["warpedmovout"], fixed)}),
+        "metrics": checked({"template_similarity": similarity}),
         "affine_determinant": float(np.linalg.det(matrix[:3, :3])),
         "head_angles_deg": head_angles(rotation.T),
     }
-
-
-def _correlation(moved, fixed) -> float:
-    inside = fixed.numpy() > 0
-    return float(np.corrcoef(moved.numpy()[inside], fixed.numpy()[inside])[0, 1])
 
 
 def to_subject(
@@ -92,6 +105,6 @@ def to_template(image: nib.Nifti1Image, template: Template, affine: str, warp: s
     """A T1w-space image resampled on the template's grid at ``size`` mm; data and affine."""
     import ants
 
-    grid = ants.resample_image(image_to_ants(template.t1w), (size,) * 3, False, 0)
+    grid = template_at(template, size)
     moved = ants.apply_transforms(grid, image_to_ants(image), [warp, affine], "linear")
     return moved.numpy(), ants_affine(grid)

@@ -17,7 +17,7 @@ import glymph
 
 PACKAGE = Path(glymph.__file__).parent
 LIBRARIES = (
-    "antspyx", "brainextractor", "dipy", "monai", "nibabel", "nilearn", "numpy", "pandas",
+    "antspyx", "brainextractor", "dipy", "fslpy", "monai", "nibabel", "nilearn", "numpy", "pandas",
     "scikit-image", "scikit-learn", "scipy", "statsmodels", "torch",
 )  # fmt: skip
 
@@ -84,12 +84,15 @@ def software_hash() -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def stamp(sources: list[str], parameters: dict, **more) -> dict:
-    """The part of a sidecar that every result carries: sources, parameters, software."""
+def stamp(sources: list[str], parameters: dict, fsl: str | None = None, **more) -> dict:
+    """The part of a sidecar that every result carries: sources, parameters, software.
+
+    ``fsl`` is the version of the FSL that took part, if any.
+    """
     return {
         "Sources": [str(source) for source in sources],
         "Parameters": parameters,
-        "GeneratedBy": software(),
+        "GeneratedBy": software() | ({"fsl": fsl} if fsl else {}),
         **more,
     }
 

@@ -140,6 +140,20 @@ def write_itk_affine(path: str, matrix: np.ndarray) -> None:
     ants.write_transform(transform, str(path))
 
 
+def write_itk_field(path: str, displacement: np.ndarray, affine: np.ndarray) -> None:
+    """Write world (RAS) ``displacement`` (x, y, z, 3), mm on the grid ``affine``, as ITK field."""
+    import ants
+
+    field = ants.from_numpy(
+        np.ascontiguousarray(displacement @ RAS_TO_LPS, dtype=np.float32),
+        origin=tuple(RAS_TO_LPS @ affine[:3, 3]),
+        spacing=tuple(voxel_sizes(affine)),
+        direction=RAS_TO_LPS @ image_axes(affine),
+        has_components=True,
+    )
+    ants.image_write(field, str(path))
+
+
 def map_points(points: np.ndarray, transforms: list[tuple[str, bool]]) -> np.ndarray:
     """World (RAS) ``points`` (n, 3) carried through ITK transform files.
 

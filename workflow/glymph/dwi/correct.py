@@ -13,6 +13,7 @@ from glymph.common.images import array, load, phase_encoding
 from glymph.common.spaces import apply_affine
 from glymph.dwi import distortion, motion
 from glymph.dwi.denoise import denoise, unring
+from glymph.dwi.eddy import eddy
 from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations
 from glymph.dwi.register import b0_to_t1w
 from glymph.dwi.tensor import brain_mask, select_shells
@@ -55,7 +56,12 @@ def correct(
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
         data = unring(data, int(np.argmax(nib.affines.voxel_sizes(image.affine))), threads)
-    matrices = motion.estimate(data, image.affine, table, settings["motion"])
+    if settings["motion"] == "eddy":
+        data, turned, poses = eddy(data, image.affine, table, mask, files, threads)
+        matrices = np.tile(np.eye(4), (len(table), 1, 1))  # eddy has resampled it all
+    else:
+        matrices = poses = motion.estimate(data, image.affine, table, settings["motion"])
+        turned = motion.rotate_gradients(table, matrices)
     b0 = _mean_b0(data, image.affine, table, matrices)
     shift, method = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
     moved = [
@@ -74,10 +80,10 @@ def correct(
     return Corrected(
         data,
         image.affine,
-        motion.rotate_gradients(table, matrices),
+        turned,
         b0,
         mask,
-        motion.displacements(matrices, centre),
+        motion.displacements(poses, centre),
         facts,
     )
 
@@ -120,6 +126,6 @@ def _distortion(b0, affine, files, reverse, t1w_brain, settings):
         if t1w_brain is None:
             raise BadInput("no T1w to correct distortion with", files["dwi"], "see dwi.distortion")
         axis = distortion.phase_axis(direction)
-        rigid, _ = b0_to_t1w(b0, brain_mask(b0), affine, t1w_brain)
+        rigid, _ = b0_to_t1w(b0, brain_mask(b0), affine, t1w_brain, settings["register"])
         return distortion.from_anatomy(b0, affine, t1w_brain, rigid, axis), "registration to T1w"
     return None, "none"

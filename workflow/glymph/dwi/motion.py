@@ -48,12 +48,17 @@ def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, engine:
     The reference is the first b = 0 volume. ``engine`` "ants": every volume is registered to it
     (rigid), then each diffusion-weighted one to the mean of them all, whose contrast it shares,
     with twelve degrees of freedom for eddy currents; their mean is at last linked to the reference.
-    "dipy": DIPY's affine pipeline against the reference. "none": identities.
+    "dipy": DIPY's affine pipeline against the reference. "eddy_correct": FSL's, likewise. "none":
+    identities. (FSL's eddy gives no affines; it is `glymph.dwi.eddy.eddy`.)
     """
     if engine == "none":
         return np.tile(np.eye(4), (len(table), 1, 1))
     if engine == "dipy":
         return _estimate_dipy(data, affine, table)
+    if engine == "eddy_correct":
+        from glymph.dwi.eddy import eddy_correct
+
+        return eddy_correct(data, affine, table)
     return _estimate_ants(data, affine, table)
 
 

@@ -8,8 +8,10 @@ import tempfile
 
 import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_from_to
 from scipy import ndimage
 
+from glymph.common.images import array
 from glymph.common.spaces import (
     image_to_ants,
     read_itk_affine,
@@ -18,15 +20,47 @@ from glymph.common.spaces import (
 )
 
 
-def b0_to_t1w(b0: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w_brain: nib.Nifti1Image):
-    """Rigid registration; returns (4x4 world map of DWI points to T1w points, mutual information).
+def b0_to_t1w(
+    b0: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w_brain: nib.Nifti1Image, engine: str
+) -> tuple[np.ndarray, float]:
+    """Rigid registration of the masked b = 0 image and the T1w brain by ``engine``, ants or flirt.
 
-    Mattes mutual information between the masked b = 0 image and the T1w brain, from matched centres
-    of mass; the T1w is smoothed to the resolution of the DWI.
+    Returns the 4x4 world map of DWI points to T1w points, and the mutual information of the two.
+    """
+    align = _flirt if engine == "flirt" else _ants
+    matrix, warped = align(b0 * mask, affine, t1w_brain)
+    return matrix, mutual_information(b0[mask], warped[mask])
+
+
+def _flirt(brain: np.ndarray, affine: np.ndarray, t1w_brain: nib.Nifti1Image):
+    """World matrix and the T1w on the DWI's grid, by FLIRT on normalised mutual information.
+
+    Source: Jenkinson 2002 (10.1006/nimg.2002.1132).
+    """
+    from fsl.transform.flirt import readFlirt
+    from fsl.wrappers import flirt
+
+    from glymph.common.fsl import call, flirt_to_world, put, upright
+
+    target = nib.Nifti1Image(brain, affine)
+    source, reference = upright(target), upright(t1w_brain)
+    with tempfile.TemporaryDirectory(prefix="flirt_") as folder:
+        files = [put(source, f"{folder}/b0.nii.gz"), put(reference, f"{folder}/t1w.nii.gz")]
+        omat = f"{folder}/rigid.mat"
+        call(flirt, *files, dof=6, cost="normmi", searchcost="normmi", omat=omat)
+        matrix = flirt_to_world(readFlirt(omat), source, reference)
+    seen = nib.Nifti1Image(array(t1w_brain), np.linalg.inv(matrix) @ t1w_brain.affine)
+    return matrix, array(resample_from_to(seen, target, order=1))
+
+
+def _ants(brain: np.ndarray, affine: np.ndarray, t1w_brain: nib.Nifti1Image):
+    """World matrix and the T1w on the DWI's grid, by ANTs on Mattes mutual information.
+
+    From matched centres of mass; the T1w is smoothed to the resolution of the DWI.
     """
     import ants
 
-    fixed = to_ants(b0 * mask, affine)
+    fixed = to_ants(brain, affine)
     moving = image_to_ants(t1w_brain)
     size = float(min(voxel_sizes(affine)))
     if size > 1.5 * min(voxel_sizes(t1w_brain.affine)):
@@ -44,7 +78,7 @@ def b0_to_t1w(b0: np.ndarray, mask: np.ndarray, affine: np.ndarray, t1w_brain: n
             aff_smoothing_sigmas=(2, 1, 0),
         )
         matrix = read_itk_affine(result["fwdtransforms"][0])
-    return matrix, mutual_information(b0[mask], result["warpedmovout"].numpy()[mask])
+    return matrix, result["warpedmovout"].numpy()
 
 
 def b0_to_template(b0, mask, affine, template_t1w: nib.Nifti1Image, out: dict) -> float:

@@ -53,10 +53,11 @@ def fit(data: np.ndarray, table: GradientTable, mask: np.ndarray) -> dict[str, n
         "v1": fitted.evecs[:, :, 0],
         "residual": np.sqrt(np.mean((signal - model) ** 2, axis=1)),
     }
-    return {name: _on_grid(values, ok, mask) for name, values in voxelwise.items()}
+    return {name: on_grid(values, ok, mask) for name, values in voxelwise.items()}
 
 
-def _on_grid(values: np.ndarray, ok: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def on_grid(values: np.ndarray, ok: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Float32 grid of the ``values`` (n, ...) of ``mask``; 0 elsewhere and where not ``ok``."""
     grid = np.zeros(mask.shape + values.shape[1:], np.float32)
     keep = ok.reshape(-1, *[1] * (values.ndim - 1))
     grid[mask] = np.where(keep & np.isfinite(values), values, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glymph.common import fsl
 from glymph.report.results import Results, label, number, p_equals
 from glymph.stats.cohort import WHOLE
 
@@ -11,6 +12,7 @@ CITATIONS = {
     "ANTs": "Avants BB, et al. Neuroimage 2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
     "N4": "Tustison NJ, et al. IEEE Trans Med Imaging 2010;29:1310-1320. "
     "doi:10.1109/TMI.2010.2046908",
+    "FSL": "Jenkinson M, et al. Neuroimage 2012;62:782-790. doi:10.1016/j.neuroimage.2011.09.015",
     "DIPY": "Garyfallidis E, et al. Front Neuroinform 2014;8:8. doi:10.3389/fninf.2014.00008",
     "MONAI": "Cardoso MJ, et al. arXiv 2022. doi:10.48550/arXiv.2211.02701",
     "Snakemake": "Moelder F, et al. F1000Research 2021;10:33. doi:10.12688/f1000research.29032.2",
@@ -210,8 +212,10 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
 
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
-    brain = {"vbnet": "a 3D VB-Net", "bet": "BET", "provided": "masks that were provided"}
-    regions = {"atlas": "an atlas carried over by ANTs SyN", "vbnet": "a 3D VB-Net",
+    brain = {"vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
+             "provided": "masks that were provided"}  # fmt: skip
+    carried = {"ants": "ANTs SyN", "fsl": "FSL FNIRT"}[anat["registration"]["engine"]]
+    regions = {"atlas": f"an atlas carried over by {carried}", "vbnet": "a 3D VB-Net",
                "provided": "labels that were provided"}  # fmt: skip
     engines = {
         "vbnet": "a 2D VB-Net on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
@@ -219,7 +223,8 @@ def _imaging(config: dict) -> str:
     }  # fmt: skip
     first = (
         f"T1-weighted images were corrected for bias (N4), the brain was extracted by "
-        f"{brain[anat['brain']]}, and tissues were segmented by ANTs Atropos."
+        f"{brain[anat['brain']]}, the template was registered by {carried}, and tissues were "
+        "segmented by ANTs Atropos."
     )
     if epvs["engine"] != "none":
         first += (
@@ -232,8 +237,12 @@ def _imaging(config: dict) -> str:
     moved = {
         "ants": "corrected for motion and eddy currents (ANTs) with rotated gradients",
         "dipy": "corrected for motion and eddy currents (DIPY) with rotated gradients",
+        "eddy": "corrected for motion and eddy currents (FSL eddy) with rotated gradients",
+        "eddy_correct": "corrected for motion and eddy currents (FSL eddy_correct) with rotated "
+        "gradients",
         "none": "not corrected for motion",
     }[dwi["motion"]]
+    fitted = {"dipy": "DIPY", "dtifit": "FSL dtifit"}[dwi["tensor"]]
     bent = {
         "auto": "with a reverse-phase image where there was one",
         "reverse": "with a reverse-phase image",
@@ -243,7 +252,7 @@ def _imaging(config: dict) -> str:
     return first + (
         f" Diffusion series were{denoised}{unrung} {moved}; susceptibility distortion was "
         f"corrected {bent}. A tensor was fitted by weighted least squares to b up to "
-        f"{dwi['b_max']} s/mm² (DIPY). The ALPS index was taken from four spheres "
+        f"{dwi['b_max']} s/mm² ({fitted}). The ALPS index was taken from four spheres "
         f"({alps['rois']}) carried to the subject by one composed transform, in {alps['axes']} "
         "axes."
     )
@@ -252,6 +261,8 @@ def _imaging(config: dict) -> str:
 def citations(results: Results, imaging: dict | None) -> list[str]:
     """References of what was used."""
     unused = set()
+    if not imaging or not fsl.engines(imaging):
+        unused.add("FSL")
     if not imaging:
         unused |= {"VB-Net", "ANTs", "N4", "DIPY", "MONAI"}
     elif "vbnet" not in (imaging["anat"]["brain"], imaging["epvs"]["engine"],

@@ -24,7 +24,7 @@ def main(snakemake):
         mask.astype(np.uint8),
         raw.affine,
         snakemake.output.mask,
-        stamp([source], settings, Type="Brain", MadeBy=made_by),
+        stamp([source], settings, params.fsl, Type="Brain", MadeBy=made_by),
     )
 
 

@@ -2,7 +2,7 @@
 
 import nibabel as nib
 
-from glymph.anat.register import register_to_template, to_template
+from glymph.anat import fnirt, register
 from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
@@ -15,10 +15,11 @@ def main(snakemake):
     brain = nib.Nifti1Image(array(t1w) * (array(load(snakemake.input.mask)) > 0), t1w.affine)
     template = load_template(params.template)
     files = {name: out[name] for name in ("affine", "warp", "inverse_warp")}
-    facts = register_to_template(brain, template, params.settings, files)
+    engine = fnirt if params.settings["engine"] == "fsl" else register
+    facts = engine.register_to_template(brain, template, params.settings, files)
     size = params.settings["resolution_mm"]
-    save(*to_template(brain, template, out.affine, out.warp, size), out.warped)
-    write_json(facts | stamp([snakemake.input.t1w], dict(params.settings)), out.facts)
+    save(*register.to_template(brain, template, out.affine, out.warp, size), out.warped)
+    write_json(facts | stamp([snakemake.input.t1w], dict(params.settings), params.fsl), out.facts)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ def main(snakemake):
         "dwi_directions": done.facts["directions"],
     }
     facts = {"metrics": metrics, "SkullStripped": False, **done.facts}
-    write_json(facts | stamp(list(params.files.values()), dict(params.settings)), out.facts)
+    sources = list(params.files.values())
+    write_json(facts | stamp(sources, dict(params.settings), params.fsl), out.facts)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.tensors import COMPONENTS
+from glymph.dwi import dtifit
 from glymph.dwi.tensor import fit, snr
 
 AXES = "world (scanner) RAS: +x right, +y anterior, +z superior; not image axes"
@@ -24,12 +25,16 @@ MEANING = {
 
 
 def main(snakemake):
-    source, out = snakemake.input, snakemake.output
+    source, params, out = snakemake.input, snakemake.params, snakemake.output
     image = load(source.dwi)
     table = read_fsl(source.bval, source.bvec, image.affine, image.shape[3])
     data, mask = array(image), array(load(source.mask)) > 0
-    maps = fit(data, table, mask)
-    provenance = stamp([source.dwi], {"fit": "WLS", "bvals": sorted(set(table.bvals))})
+    if params.engine == "dtifit":
+        maps = dtifit.fit(data, image.affine, table, mask)
+    else:
+        maps = fit(data, table, mask)
+    parameters = {"engine": params.engine, "fit": "WLS", "bvals": sorted(set(table.bvals))}
+    provenance = stamp([source.dwi], parameters, params.fsl)
     for name, meaning in MEANING.items():
         save(maps[name], image.affine, out[name], meaning | provenance)
     b0 = data[..., table.is_b0].mean(axis=-1)
