@@ -78,3 +78,14 @@ def test_one_run_holds_a_folder_and_lets_go_when_it_ends(tmp_path):
         first.kill()
     with subprocess.Popen(command, **start) as third:
         assert third.stdout.readline() == "True\n"
+
+
+def test_a_time_stamp_of_snakemake_is_no_change_of_a_folder(tmp_path):
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    (folder / "one.png").write_bytes(b"1")
+    before = integrity.checksum(folder)
+    (folder / ".snakemake_timestamp").touch()
+    assert integrity.checksum(folder) == before
+    (folder / "one.png").write_bytes(b"2")
+    assert integrity.checksum(folder) != before
