@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from glymph.simulate.table import draw
 from tests.faults.conftest import (
     NAMES,
     Run,
@@ -81,3 +82,25 @@ def test_kill_9_of_snakemake_alone(finished, clean, changed_row):
         os.kill(job, 0)  # it lives still
     run(finished)
     expect(finished, clean, changed_row)
+
+
+def test_kill_9_during_statistics_and_report(tmp_path):
+    """A run of statistics that is killed half-way to other settings, and is then run with the old
+    ones, ends with the old tables and figures: nothing of the other settings stays."""
+    draw().to_csv(tmp_path / "table.tsv", sep="\t", index=False, float_format="%.10g")
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("stats: {permutations: 0, repeats: 1, alpha: 0.05}\n")
+    table = {"metrics_table": "table.tsv"}
+    run(tmp_path, **table)
+    results = sorted(p for p in (tmp_path / "out/group").rglob("*") if p.suffix in (".tsv", ".png"))
+    before = [path.read_bytes() for path in results]
+    assert len(before) > 20
+    settings.write_text(settings.read_text().replace("0.05", "0.01"))
+    for rule in ("stats_comparison", "report_figures", "report_page"):
+        with Run(tmp_path, **table) as work:
+            work.job(rule)
+        unlock(tmp_path, **table)
+    settings.write_text(settings.read_text().replace("0.01", "0.05"))
+    run(tmp_path, **table)
+    assert [path.read_bytes() for path in results] == before
+    assert plan(tmp_path, **table) == {}

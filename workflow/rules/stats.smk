@@ -45,6 +45,7 @@ rule stats_cohort:
         columns=config["participants"]["columns"],
         groups=config["participants"]["groups"],
         exclude=config["exclude"],
+        sources=states(filter(None, [config["metrics_table"]])),
         code=code("stats/cohort.py"),
         definitions=statistics_definitions(),
     message:

@@ -38,14 +38,13 @@ def state(path: str | Path) -> str:
 
 
 def checksum(path: str | Path) -> str:
-    """Short sha256 of a file, or of all files of a folder with their names.
+    """Short sha256 of a file, or of the files of a folder with their names.
 
-    Not of hidden files: snakemake leaves a time stamp of its own in a folder that a job has made.
+    Hidden files do not count: snakemake puts a time stamp of its own into folders.
     """
     path, digest = Path(path), hashlib.sha256()
-    shown = (p for p in path.rglob("[!.]*") if p.is_file())
-    files = sorted(shown) if path.is_dir() else [path]
-    for file in files:
+    inside = [p for p in path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+    for file in sorted(inside) if path.is_dir() else [path]:
         digest.update(file.name.encode() if path.is_dir() else b"")
         with file.open("rb") as stream:
             while block := stream.read(1 << 20):
