@@ -84,7 +84,7 @@ def plant(work: Path, subjects: list[str], cores: int) -> dict[str, str]:
 
 
 def _failed_mask(bids: Path, subject: str, whole_head: bool) -> None:
-    """A mask that lacks the upper quarter of the brain, or one that holds the whole head."""
+    """A mask of the lower seven tenths of the head, or one of the whole head."""
     image = nib.load(bids / subject / "anat" / f"{subject}_T1w.nii.gz")
     data = np.asanyarray(image.dataobj)
     head = data > 0.15 * np.percentile(data, 99)

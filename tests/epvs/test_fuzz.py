@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 
 from glymph.common.errors import BadInput
+from glymph.common.images import mask_on
 from glymph.epvs import lesions, regions, segment
-from glymph.epvs.agreement import rater_mask
 from tests.fuzzing import SHAPE, fuzz, image_bytes, images, refused, survives
 
 T1W = nib.Nifti1Image(np.zeros(SHAPE, np.float32), np.diag([2.0, 2, 2, 1]))
@@ -21,7 +21,7 @@ def readers(path):
     """Every function of the stage that takes such a file, called with ``path``."""
     path = str(path)
     return {
-        "rater": lambda: rater_mask(path, T1W),
+        "rater": lambda: mask_on(path, T1W, "the rater's mask"),
         "regions": lambda: regions.find(
             regions.Subject(T1W, None, "", "", {"provided": path}), "provided", None, 1
         )[0],

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from glymph.alps.roi import region_names
+from glymph.common.names import region_names
 from glymph.qc import figures, panels, thumbnails
 from glymph.qc.page import Figure, render
 from tests.conftest import STORAGE, grid
@@ -68,6 +68,17 @@ def image(name, data):
     return nib.Nifti1Image(data.astype(np.float32), grid(STORAGE[name], shape=data.shape[:3]))
 
 
+def phantom():
+    """A head, directions (x, y, z, 3) in it, and four regions (x, y, z, 4) of one voxel each."""
+    rng = np.random.default_rng(0)
+    head = np.zeros((20, 22, 24))
+    head[3:-3, 4:-2, 2:-5] = rng.random((14, 16, 17)) + 0.5
+    regions = np.zeros((*head.shape, 4))
+    for k in range(4):
+        regions[6 + k, 8 + k, 9, k] = 1
+    return head, rng.normal(size=(*head.shape, 3)), regions
+
+
 def test_left_is_left_in_every_storage():
     """A bright left half of the head stands left in the coronal and axial panels."""
     shape = (20, 22, 24)
@@ -83,18 +94,12 @@ def test_left_is_left_in_every_storage():
 
 @pytest.mark.parametrize("name", STORAGE)
 def test_figures_are_drawn_in_every_storage(name):
-    rng = np.random.default_rng(0)
-    head = np.zeros((20, 22, 24))
-    head[3:-3, 4:-2, 2:-5] = rng.random((14, 16, 17)) + 0.5
-    regions = np.zeros((*head.shape, 4))
-    for k in range(4):
-        regions[6 + k, 8 + k, 9, k] = 1
-    v1 = rng.normal(size=(*head.shape, 3))
+    head, v1, regions = phantom()
     maps = [image(name, d) for d in (head, v1, regions)]
     for found in (
         figures.colour_fa(*maps, region_names()),
         figures.regions_overview(*maps, region_names()),
-        *figures.alignment(maps[0], image(name, head > 0.8)),
+        *figures.alignment(panels.matched(maps[0], image(name, head > 0.8))),
         figures.brain_outline(maps[0], image(name, head > 0)),
     ):
         assert found[8:12] == b"WEBP"
@@ -117,12 +122,7 @@ def test_motion_trace():
 def test_thumbnails_are_one_strip_in_every_storage(name):
     from PIL import Image
 
-    rng = np.random.default_rng(0)
-    head = np.zeros((20, 22, 24))
-    head[3:-3, 4:-2, 2:-5] = rng.random((14, 16, 17)) + 0.5
-    regions = np.zeros((*head.shape, 4))
-    regions[6, 8, 9] = 1
-    v1 = rng.normal(size=(*head.shape, 3))
+    head, v1, regions = phantom()
     places = np.zeros(head.shape)
     places[4:16, 6:18, 4:16] = 3
     t1w, mask, labels = (image(name, d) for d in (head, head > 0, places))
@@ -130,7 +130,7 @@ def test_thumbnails_are_one_strip_in_every_storage(name):
     strip = thumbnails.thumbnails(
         {
             "brain": lambda axis: thumbnails.brain(axis, t1w, mask),
-            "b0": lambda axis: thumbnails.edges(axis, t1w, mask),
+            "b0": lambda axis: thumbnails.edges(axis, panels.matched(t1w, mask)),
             "regions": lambda axis: thumbnails.regions(axis, t1w, labels),
             "epvs": lambda axis: thumbnails.epvs(axis, t1w, labels, image(name, head > 1.4)),
             "roi": lambda axis: thumbnails.roi(axis, *maps, region_names()),

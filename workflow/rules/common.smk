@@ -6,6 +6,7 @@ environments and cluster jobs, so that nothing has to be installed beside the li
 
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 from snakemake.scheduling.job_scheduler import JobScheduler
@@ -54,43 +55,39 @@ OUT = config["output_dir"].rstrip("/")
 INDEX = f"{OUT}/inputs/index.json"
 THUMBNAILS = "desc-thumbnails_qc.jpg"
 
-if workflow.is_main_process:
+
+@contextmanager
+def for_the_user():
+    """What keeps a run from starting, as the one message that a user reads."""
     try:
-        COHORT = cohort.prepare(config)
-    except cohort.CohortError as error:
-        raise WorkflowError(str(error)) from None
-    if config["metrics_table"]:
-        logger.info(f"Statistics and report of {config['metrics_table']}; no images are read.")
-    else:
-        for line in COHORT.summary():
-            logger.info(line)
-else:
-    try:
-        COHORT = cohort.reread(config, INDEX)
-    except cohort.CohortError as error:
+        yield
+    except (cohort.CohortError, BadInput, Fault) as error:
         raise WorkflowError(str(error)) from None
 
 
 def begin_run():
     """Before the first job of a real run: take the output folder, write the index."""
-    try:
+    with for_the_user():
         cohort.start(COHORT, config, INDEX)
-    except cohort.CohortError as error:
-        raise WorkflowError(str(error)) from None
 
 
-onstart:
-    begin_run()
-
-
-try:
+with for_the_user():
+    COHORT = cohort.prepare(config) if workflow.is_main_process else cohort.reread(config, INDEX)
     FSL = None if config["metrics_table"] else fsl.required_version(config)
     ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
     RATINGS = ratings.rating_files(cohort.review_folder(config))
     for path in RATINGS if workflow.is_main_process else []:
         ratings.read_ratings(path)
-except BadInput as error:
-    raise WorkflowError(str(error)) from None
+
+if workflow.is_main_process and config["metrics_table"]:
+    logger.info(f"Statistics and report of {config['metrics_table']}; no images are read.")
+elif workflow.is_main_process:
+    for line in COHORT.summary():
+        logger.info(line)
+
+
+onstart:
+    begin_run()
 
 
 wildcard_constraints:
@@ -272,10 +269,8 @@ def model_hash(name, configured, engine):
     if engine != "vbnet":
         return None
     read = bundle.check_weights if workflow.is_main_process else bundle.weights_hash
-    try:
+    with for_the_user():
         return read(bundle.folder_of(name, configured))
-    except Fault as error:
-        raise WorkflowError(str(error)) from None
 
 
 def fsl_version(*keys):
@@ -303,12 +298,12 @@ def targets(level):
         weights = "{output_dir}/{network}/models/model.pt"
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if level == "group":
+        pages = [f"{OUT}/report/report.html"] if has_groups() else []
+        if config["metrics_table"]:
+            return pages
         names = ["metrics.tsv", "metrics.json", "exclusions.tsv", "flags.tsv", "rejected.tsv"]
-        names += ["agreement.tsv", "agreement_summary.tsv"] if rated_units() else []
-        names = [] if config["metrics_table"] else names
-        pages = [] if config["metrics_table"] else [f"{OUT}/report/qc.html"]
-        pages += [f"{OUT}/report/report.html"] if has_groups() else []
-        return [f"{OUT}/group/{name}" for name in names] + pages
+        tables = [f"{OUT}/group/{name}" for name in names]
+        return [*tables, *agreement_tables(), f"{OUT}/report/qc.html", *pages]
     if config["metrics_table"]:
         return []
     units = [scan.unit for scan in COHORT.scans]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from glymph.alps import axes as axis_versions
-from glymph.alps.roi import HEMISPHERES, TRACTS, Rois, coverage
+from glymph.alps.roi import Rois, coverage
 from glymph.common.errors import BadInput
+from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.registry import checked
 from glymph.common.spaces import head_angles, nearest_anatomical_axes
 

@@ -15,10 +15,9 @@ import yaml
 
 from glymph.common.errors import BadInput
 from glymph.common.images import array, bounding_box, volume
+from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.spaces import apply_affine, map_points, voxel_sizes
 
-HEMISPHERES = ("left", "right")
-TRACTS = ("projection", "association")
 CELL_MM = 0.5
 WIDEST_MM, FARTHEST_MM = 100.0, 500.0
 """A region beyond these is a mistake, and would be divided into more cells than memory holds."""
@@ -85,11 +84,6 @@ class Shifted:
 
     def outline(self) -> np.ndarray:
         return self.roi.outline() + np.asarray(self.shift)
-
-
-def region_names() -> list[str]:
-    """Names of the four regions in the order of every list and 4D file."""
-    return [f"{hemisphere}_{tract}" for hemisphere in HEMISPHERES for tract in TRACTS]
 
 
 Roi = Sphere | Mask | Shifted

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.errors import BadInput
-from glymph.common.images import array, volume
+from glymph.common.images import array, mask_on, volume
 from glymph.common.spaces import image_to_ants, voxel_sizes
 
 HEAD_HEIGHT_MM = 170.0
@@ -58,7 +58,7 @@ def brain_mask(
     """
     engine = settings["brain"]
     if provided:
-        mask, made_by = _provided_mask(image, provided), "provided"
+        mask, made_by = mask_on(provided, image, "the mask"), "provided"
     elif engine == "provided":
         raise BadInput("no provided brain mask", source, "add it where anat.brain_mask points")
     elif is_stripped(image):
@@ -77,13 +77,6 @@ def brain_mask(
             "(anat.brain_mask)",
         )  # fmt: skip
     return mask, made_by
-
-
-def _provided_mask(image: nib.Nifti1Image, path: str) -> np.ndarray:
-    mask = volume(path)
-    if mask.shape != image.shape[:3] or not np.allclose(mask.affine, image.affine, atol=0.01):
-        raise BadInput("the mask is not on the T1w's grid", path, "resample it to the T1w")
-    return array(mask) > 0.5
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:

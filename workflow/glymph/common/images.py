@@ -163,6 +163,17 @@ def volume(path: str | Path) -> nib.Nifti1Image:
     return nib.Nifti1Image(values(image, path).reshape(image.shape[:3]), image.affine)
 
 
+def mask_on(path: str | Path, grid: nib.Nifti1Image, name: str) -> np.ndarray:
+    """A user's mask (bool, x, y, z) that must lie on the grid of the T1w-space image ``grid``.
+
+    ``name`` is what a message calls it. Raises `BadInput` for any other grid.
+    """
+    mask = volume(path)
+    if mask.shape != grid.shape[:3] or not np.allclose(mask.affine, grid.affine, atol=0.01):
+        raise BadInput(f"{name} is not on the T1w's grid", path, "resample it to the T1w")
+    return array(mask) > 0.5
+
+
 def check_extent(image: nib.Nifti1Image, path: str | Path) -> None:
     """`BadInput` for a grid whose affine or size no head has."""
     if not np.isfinite(image.affine).all():

@@ -1,4 +1,4 @@
-"""BIDS names: one subject-session ("unit") and the derivative files that belong to it."""
+"""Names: of a subject-session ("unit") and its derivative files, and of the four ALPS regions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ from glymph.common.errors import short
 LABEL = r"[0-9a-zA-Z]+"
 FOLDER_PATTERN = rf"sub-{LABEL}(?:/ses-{LABEL})?"
 PREFIX_PATTERN = rf"sub-{LABEL}(?:_ses-{LABEL})?"
+
+HEMISPHERES = ("left", "right")
+TRACTS = ("projection", "association")
+
+
+def region_names() -> list[str]:
+    """Names of the four ALPS regions in the order of every list and 4D file."""
+    return [f"{hemisphere}_{tract}" for hemisphere in HEMISPHERES for tract in TRACTS]
 
 
 @dataclass(frozen=True, order=True)

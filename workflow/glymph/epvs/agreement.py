@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import nibabel as nib
 import numpy as np
 
-from glymph.common.errors import BadInput
-from glymph.common.images import array, volume
 from glymph.common.spaces import voxel_sizes
 from glymph.epvs import census
 
@@ -24,14 +21,6 @@ MEASURES = {
     "count_difference": "Objects of the result minus those of the reference.",
 }
 """Measures of `compare`; one that would divide by zero is None."""
-
-
-def rater_mask(path: str, result: nib.Nifti1Image) -> np.ndarray:
-    """A rater's mask (bool) on the grid of ``result``; raises `BadInput` for any other grid."""
-    mask = volume(path)
-    if mask.shape != result.shape or not np.allclose(mask.affine, result.affine, atol=0.01):
-        raise BadInput("the rater's mask is not on the T1w's grid", path, "resample it to the T1w")
-    return array(mask) > 0.5
 
 
 def compare(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import nibabel as nib
 import numpy as np
@@ -47,6 +48,12 @@ class Subject:
     def source(self) -> str:
         return self.t1w.get_filename() or "T1w"
 
+    @cached_property
+    def template_x(self) -> np.ndarray:
+        """Template x (mm) of every voxel of the T1w, which tells left from right."""
+        whole = self.template.t1w
+        return self.carried(atlas.x_world(whole.shape, whole.affine))
+
     def carried(self, values: np.ndarray, interpolation: str = "linear") -> np.ndarray:
         """``values`` on the template's grid, brought to the T1w."""
         return to_subject(
@@ -72,8 +79,7 @@ def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
 
     Left and right are told apart in the template, so a head lying askew is no matter.
     """
-    t1w, template = subject.t1w, subject.template
-    x = subject.carried(atlas.x_world(template.t1w.shape, template.t1w.affine))
+    t1w, x = subject.t1w, subject.template_x
     if engine == "vbnet":
         bundle = load_bundle(folder_of("regions", model), threads)
         return tidy(from_network(array(t1w), t1w.affine, bundle, x)), bundle.title

@@ -119,8 +119,8 @@ def _check_folders(bids_dir: Path) -> None:
     for folder in sorted(bids_dir.glob("sub-*")):
         if folder.is_dir() and not re.fullmatch(f"sub-{LABEL}", folder.name):
             raise DatasetError(
-                f"{short(folder)}: a subject's label has letters and digits only; rename the "
-                "folder and its files"
+                f"{bids_dir}: folder '{short(folder.name)}': a subject's label has letters and "
+                "digits only; rename the folder and its files"
             )
 
 
@@ -289,8 +289,8 @@ def with_corrections(scans: list[Scan], folder: Path) -> list[Scan]:
     Those of subjects that are not in this run are left alone. Raises `DatasetError` for a file
     that is named as no correction: one that is not applied must not go unseen.
     """
-    lying = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
-    for path in lying:
+    lying = {path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
+    for path in sorted(lying):
         if not _is_correction(path.relative_to(folder).as_posix()):
             wanted = ", ".join(n.format(folder="sub-X", prefix="sub-X") for n in
                                CORRECTIONS.values())  # fmt: skip

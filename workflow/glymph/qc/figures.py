@@ -8,7 +8,7 @@ import numpy as np
 from nibabel.processing import resample_from_to
 
 from glymph.common.images import array, bounding_box
-from glymph.qc.panels import PLANES, crop, in_plane, letters, on_grid, panel, picture, ras
+from glymph.qc.panels import PLANES, Pair, crop, in_plane, letters, on_grid, panel, picture, ras
 
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
 
@@ -75,21 +75,18 @@ def regions_overview(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nift
     return picture(figure)
 
 
-def alignment(moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> tuple[bytes, bytes]:
-    """Three slices of ``moving``, and the same slices of ``fixed``, resampled to it, to flip to.
+def alignment(pair: Pair) -> tuple[bytes, bytes]:
+    """Three slices of the moving image, and the same slices of the fixed one, to flip to.
 
-    Over both lie the edges of ``fixed``.
+    Over both lie the edges of the fixed image.
     """
-    moving = crop(ras(moving))
-    data, other = array(moving), array(resample_from_to(fixed, moving, order=1))
-    centre = [int(v) for v in np.argwhere(data > np.percentile(data, 60)).mean(axis=0)]
-    inside = other[other > 0]
+    inside = pair.fixed[pair.fixed > 0]
     levels = np.unique(np.percentile(inside, (20, 60))) if len(inside) else []
-    sizes = moving.header.get_zooms()[:3]
-    return tuple(_with_edges(shown, other, levels, centre, sizes) for shown in (data, other))
+    return tuple(_with_edges(shown, pair, levels) for shown in (pair.moving, pair.fixed))
 
 
-def _with_edges(shown: np.ndarray, other: np.ndarray, levels, centre, sizes) -> bytes:
+def _with_edges(shown: np.ndarray, pair: Pair, levels) -> bytes:
+    other, centre, sizes = pair.fixed, pair.centre, pair.sizes
     figure, axes = plt.subplots(1, 3, figsize=(8.4, 3.2), facecolor="k", layout="constrained")
     top = np.percentile(shown[shown > 0], 99.5) if (shown > 0).any() else 1.0
     for k, axis in enumerate(axes):

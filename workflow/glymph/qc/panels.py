@@ -7,6 +7,7 @@ closest RAS storage, so that left is left in every picture whatever the file's s
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 
 import matplotlib
 
@@ -14,6 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_from_to
 
 from glymph.common.images import array
 
@@ -43,6 +45,26 @@ def crop(image: nib.Nifti1Image, margin: int = 4) -> nib.Nifti1Image:
     low = np.maximum(places.min(axis=0) - margin, 0)
     high = np.minimum(places.max(axis=0) + margin + 1, image.shape)
     return image.slicer[tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images (x, y, z) on one cropped RAS grid, its voxel ``sizes`` in mm, and the voxel in the
+    ``centre`` of what is bright in the moving one.
+    """
+
+    moving: np.ndarray
+    fixed: np.ndarray
+    sizes: tuple[float, float, float]
+    centre: tuple[int, int, int]
+
+
+def matched(moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> Pair:
+    """``fixed``, whose world is that of ``moving``, resampled to the grid of ``moving``."""
+    moving = crop(ras(moving))
+    data, other = array(moving), array(resample_from_to(fixed, moving, order=1))
+    centre = np.argwhere(data > np.percentile(data, 60)).mean(axis=0)
+    return Pair(data, other, moving.header.get_zooms()[:3], tuple(int(v) for v in centre))
 
 
 def panel(axis, plane: np.ndarray, sizes, **style) -> None:

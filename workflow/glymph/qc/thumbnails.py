@@ -15,7 +15,7 @@ from nibabel.processing import resample_from_to
 
 from glymph.common.images import array, bounding_box
 from glymph.qc.figures import epvs_levels, outline, outlines
-from glymph.qc.panels import crop, in_plane, on_grid, panel, ras
+from glymph.qc.panels import Pair, crop, in_plane, on_grid, panel, ras
 
 TILES = ("brain", "t2w", "regions", "epvs", "b0", "template", "roi", "motion")
 """Order of the tiles from left to right; one that cannot be drawn stays dark."""
@@ -52,12 +52,10 @@ def brain(axis, t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> None:
     _contour(axis, inside[middle], [0.5])
 
 
-def edges(axis, moving: nib.Nifti1Image, fixed: nib.Nifti1Image) -> None:
-    """Axial slice through the middle of ``moving`` with the edges of ``fixed``."""
-    moving = crop(ras(moving))
-    data, other = array(moving), array(resample_from_to(fixed, moving, order=1))
-    level = int(np.argwhere(data > np.percentile(data, 60))[:, 2].mean())
-    _grey(axis, data[..., level], in_plane(moving.header.get_zooms()[:3], 2))
+def edges(axis, pair: Pair) -> None:
+    """Axial slice through the middle of the moving image with the edges of the fixed one."""
+    level, other = pair.centre[2], pair.fixed
+    _grey(axis, pair.moving[..., level], in_plane(pair.sizes, 2))
     if (other > 0).any():
         _contour(axis, other[..., level], [np.percentile(other[other > 0], 30)])
 

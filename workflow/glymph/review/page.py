@@ -32,6 +32,7 @@ def page_data(
     rows = {_key(row): row for row in table}
     shown = [m for name, m in metrics().items() if any(name in row for row in table)]
     values = {m.name: [_number(rows[unit[:2]].get(m.name)) for unit in units] for m in shown}
+    flagged, gone = _by_participant(flags), _by_participant(exclusions)
     distances = {name: robust_z(column) for name, column in values.items()}
     return {
         "items": definitions()["items"],
@@ -51,8 +52,8 @@ def page_data(
                 "corrected": rows[participant, session].get("corrected"),
                 "values": [values[m.name][number] for m in shown],
                 "z": [_rounded(distances[m.name][number]) for m in shown],
-                "flags": _of(flags, participant, session, ("metric", "kind", "message", "look")),
-                "missing": _of(exclusions, participant, session, ("branch", "reason", "cure")),
+                "flags": _of(flagged, participant, session, ("metric", "kind", "message", "look")),
+                "missing": _of(gone, participant, session, ("branch", "reason", "cure")),
             }
             for number, (participant, session, folder) in enumerate(units)
         ],
@@ -99,10 +100,17 @@ def _described(metric, thresholds: dict) -> dict:
     }
 
 
-def _of(rows: list[dict], participant: str, session: str | None, names) -> list[dict]:
+def _by_participant(rows: list[dict]) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        found.setdefault(row["participant_id"], []).append(row)
+    return found
+
+
+def _of(rows: dict[str, list[dict]], participant: str, session: str | None, names) -> list[dict]:
     """The named cells of the rows of one unit; a row without session is of all sessions."""
     return [
         {name: row[name] for name in names}
-        for row in rows
-        if row["participant_id"] == participant and row["session_id"] in (session, None)
+        for row in rows.get(participant, [])
+        if row["session_id"] in (session, None)
     ]

@@ -6,9 +6,9 @@ import math
 from pathlib import Path
 
 from glymph.common.errors import BadInput
+from glymph.common.names import region_names
 from glymph.review.table import read_rows, unit_of
 
-REGIONS = ("left_projection", "left_association", "right_projection", "right_association")
 SHIFTS = ("shift_x_mm", "shift_y_mm", "shift_z_mm")
 FARTHEST_MM = 30.0
 
@@ -25,10 +25,10 @@ def read_roi_corrections(folder: str | Path) -> dict[str, dict[str, dict]]:
         return {}
     found: dict[str, dict[str, dict]] = {}
     for line, row in read_rows(path, ["participant_id", "roi"]):
-        if row["roi"] not in REGIONS:
+        if row["roi"] not in region_names():
             raise BadInput(
-                f"line {line}: roi '{row['roi'][:40]}' is not one of {', '.join(REGIONS)}", path,
-                "correct the cell",
+                f"line {line}: roi '{row['roi'][:40]}' is not one of {', '.join(region_names())}",
+                path, "correct the cell",
             )  # fmt: skip
         own = found.setdefault(unit_of(row, path, line).prefix, {})
         if row["roi"] in own:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from glymph.alps.index import compute
-from glymph.alps.roi import load_rois, region_names
+from glymph.alps.roi import load_rois
 from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run
+from glymph.common.names import region_names
 from glymph.common.provenance import stamp
 from glymph.common.spaces import read_itk_affine, rotation_part
 from glymph.common.tensors import as_matrices

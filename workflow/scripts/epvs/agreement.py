@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from glymph.common.images import array, load, write_json
+from glymph.common.images import array, load, mask_on, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
-from glymph.epvs.agreement import all_pairs, rater_mask
+from glymph.epvs.agreement import all_pairs
 from glymph.epvs.census import on_image
 
 
@@ -14,7 +14,7 @@ def main(snakemake):
     result, regions = load(source.mask), load(source.labels)
     labels = on_image(array(regions, np.uint8), regions.affine, result.shape, result.affine)
     raters = {
-        name: rater_mask(path, result)
+        name: mask_on(path, result, "the rater's mask")
         for name, path in zip(snakemake.params.raters, source.raters, strict=True)
     }
     rows = all_pairs(array(result) > 0, raters, labels, result.affine)

@@ -6,14 +6,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from glymph.alps.roi import region_names
 from glymph.common.errors import read_stop
 from glymph.common.images import array, load, read_json
 from glymph.common.job import run
+from glymph.common.names import region_names
 from glymph.common.tables import read_tsv
 from glymph.common.template import load_template
 from glymph.qc import figures, thumbnails
 from glymph.qc.page import Figure, render
+from glymph.qc.panels import matched
 
 
 def main(snakemake):
@@ -37,28 +38,20 @@ def _pictures(have, template):
     if {"fa", "v1", "regions"} <= have.keys():
         yield from _alps(have)
     if {"b0", "dwi_to_t1w", "t1w", "mask"} <= have.keys():
-        pair = load(have["b0"]), _t1w_on_dwi(have)
-        yield (
-            Figure(
-                "b = 0 and T1w, with the edges of the T1w brain",
-                "The lines should follow the brain's surface and ventricles, and nothing should "
-                "move when you flip. A shift along one axis near the front is susceptibility "
-                "distortion.",
-                *figures.alignment(*pair),
-                ("b = 0", "T1w"),
-            ),
-            {"b0": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
+        yield _to_flip(
+            "b0",
+            "b = 0 and T1w, with the edges of the T1w brain",
+            "The lines should follow the brain's surface and ventricles, and nothing should "
+            "move when you flip. A shift along one axis near the front is susceptibility "
+            "distortion.",
+            {"b = 0": load(have["b0"]), "T1w": _t1w_on_dwi(have)},
         )
     if "warped" in have:
-        pair = load(have["warped"]), load_template(template).t1w
-        yield (
-            Figure(
-                "T1w in template space, with the template's edges",
-                "Ventricles, central sulcus and brain surface should stay in place when you flip.",
-                *figures.alignment(*pair),
-                ("T1w", "template"),
-            ),
-            {"template": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
+        yield _to_flip(
+            "template",
+            "T1w in template space, with the template's edges",
+            "Ventricles, central sulcus and brain surface should stay in place when you flip.",
+            {"T1w": load(have["warped"]), "template": load_template(template).t1w},
         )
     if "mask" in have:
         pair = load(have["t1w"]), load(have["mask"])
@@ -101,16 +94,20 @@ def _perivascular(have):
         tiles,
     )
     if t2w:
-        pair = [nib.Nifti1Image(array(image) + 1, image.affine) for image in (t2w, t1w)]
-        yield (
-            Figure(
-                "T2w and T1w, with the edges of the T1w brain",
-                "The brain should stay in place when you flip.",
-                *figures.alignment(*pair),
-                ("T2w", "T1w"),
-            ),
-            {"t2w": partial(thumbnails.edges, moving=pair[0], fixed=pair[1])},
+        lifted = [nib.Nifti1Image(array(image) + 1, image.affine) for image in (t2w, t1w)]
+        yield _to_flip(
+            "t2w",
+            "T2w and T1w, with the edges of the T1w brain",
+            "The brain should stay in place when you flip.",
+            dict(zip(("T2w", "T1w"), lifted, strict=True)),
         )
+
+
+def _to_flip(tile, title, text, images):
+    """A picture that flips between the two named ``images`` (moving, fixed), and its tile."""
+    pair = matched(*images.values())
+    figure = Figure(title, text, *figures.alignment(pair), tuple(images))
+    return figure, {tile: partial(thumbnails.edges, pair=pair)}
 
 
 def _alps(have):
