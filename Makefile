@@ -10,10 +10,10 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Without .pyc files every job would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test lint format lock clean
+.PHONY: help env demo test test-slurm docs lint format lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 env: $(READY) ## make the virtual environment .venv from requirements.txt
 
@@ -32,6 +32,13 @@ test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests
 	$(BIN)/python -m pytest -q -m slow --durations 10 tests  # these use all cores themselves
 
+test-slurm: $(READY) ## as root on Debian: start a SLURM on this machine and run the workflow through it
+	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rP tests/slurm
+
+docs: $(READY) ## build the documentation in site/ (installs mkdocs-material into .venv)
+	$(BIN)/pip install --quiet --disable-pip-version-check mkdocs-material==9.8.1
+	$(BIN)/mkdocs build --strict
+
 lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -48,5 +55,5 @@ lock: $(READY) ## write the installed versions into requirements.txt
 	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze | sed 's/+cpu$$//'; } > requirements.new && mv requirements.new requirements.txt
 
 clean: ## remove the demo, caches and the environment
-	rm -rf demo $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo site $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

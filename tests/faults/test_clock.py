@@ -31,7 +31,7 @@ def test_changed_files_with_old_times(finished, clean):
     assert jobs["metrics_unit"] == 1
     for kind in ("T1w", "dwi"):
         shutil.copy2(image(clean, "sub-NC01", kind), image(finished, "sub-NC01", kind))
-    assert plan(finished) == {"metrics_group": 1, "all": 1}
+    assert plan(finished) == {"metrics_group": 1, "review_page": 1, "all": 1}
     run(finished)
     before, after = rows(clean), rows(finished)
     assert after[2].pop("age") == "77"

@@ -36,7 +36,7 @@ def table(folder, name):
 
 
 def test_only_statistics_run(study):
-    assert planned(study[1]) == {"all": 1, **STATISTICS}
+    assert planned(study[1]) == {"all": 1, "review_ratings": 1, **STATISTICS}
 
 
 def test_the_studys_f_values_come_out(study):

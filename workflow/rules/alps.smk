@@ -27,8 +27,8 @@ rule alps_index:
     conda:
         env("dwi")
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         settings=config["alps"],
         corrections=roi_corrections,

@@ -30,8 +30,8 @@ rule anat_preproc:
         env("anat")
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
         fsl=fsl_version("anat.brain"),
@@ -63,8 +63,8 @@ rule anat_register:
     conda:
         env("anat")
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         template=config["template"],
         settings=config["anat"]["registration"],
@@ -97,8 +97,8 @@ rule anat_segment:
     conda:
         env("anat")
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         template=config["template"],
         settings=config["anat"]["segmentation"],

@@ -284,6 +284,11 @@ def correction_settings():
     return {key: value for key, value in config["dwi"].items() if key not in unread}
 
 
+def growing(amount):
+    """A resource of ``amount`` at the first attempt, twice as much at the second, and so on."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 def env(name):
     return str(ROOT / "envs" / f"{name}.yaml")
 

@@ -33,8 +33,8 @@ rule dwi_correct:
     conda:
         env("dwi")
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 90 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(90),
     params:
         files=lambda wildcards: {
             kind: path
@@ -73,8 +73,8 @@ rule dwi_tensor:
     conda:
         env("dwi")
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 30 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         engine=config["dwi"]["tensor"],
         fsl=fsl_version("dwi.tensor"),
@@ -102,8 +102,8 @@ rule dwi_register:
     conda:
         env("dwi")
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(20),
     params:
         engine=config["dwi"]["register"],
         fsl=fsl_version("dwi.register"),
@@ -132,8 +132,8 @@ rule dwi_register_template:
     conda:
         env("dwi")
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         template=config["template"],
         sources=states(template_files()),

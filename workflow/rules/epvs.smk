@@ -35,8 +35,8 @@ rule epvs_atlas:
     conda:
         env("epvs")
     resources:
-        mem_mb=3000,
-        runtime=15,
+        mem_mb=growing(3000),
+        runtime=growing(15),
     params:
         template=config["template"],
         sources=states(template_files()),
@@ -64,8 +64,8 @@ rule epvs_align:
     conda:
         env("epvs")
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        runtime=lambda wildcards, attempt: 20 * attempt,
+        mem_mb=growing(3000),
+        runtime=growing(20),
     params:
         sources=sources(lambda wildcards: [scan_of(wildcards).files[wildcards.kind]]),
         code=code("epvs/align.py"),
@@ -93,8 +93,8 @@ rule epvs_prepare:
     conda:
         env("epvs")
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         without_t2w=config["epvs"]["without_t2w"],
         sources=sources(t2w),
@@ -125,8 +125,8 @@ rule epvs_regions:
         env("epvs")
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(15),
     params:
         template=config["template"],
         engine=region_engine,
@@ -160,8 +160,8 @@ rule epvs_segment:
         env("epvs")
     threads: config["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(4000),
+        runtime=growing(15),
     params:
         engine=epvs_engine,
         model=config["epvs"]["model"],
@@ -199,8 +199,8 @@ rule epvs_census:
     conda:
         env("epvs")
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=lambda wildcards, attempt: 15 * attempt,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         flair_deviations=config["epvs"]["flair_deviations"],
         sources=sources(lesion_sources),
@@ -225,8 +225,8 @@ rule epvs_agreement:
     conda:
         env("epvs")
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         raters=lambda wildcards: list(scan_of(wildcards).raters),
         reference=config["epvs"]["reference"],

@@ -21,8 +21,8 @@ rule inputs_check:
     conda:
         env("core")
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         files=files_of_kind,
         b_max=lambda wildcards: config["dwi"]["b_max"] if wildcards.kind == "dwi" else None,
@@ -65,8 +65,8 @@ rule inputs_validate:
     conda:
         env("core")
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         bids_dir=config["bids_dir"],
         cohort=COHORT.fingerprint(),

@@ -21,8 +21,8 @@ rule metrics_unit:
     conda:
         env("core")
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
         thresholds=config["qc"]["thresholds"],
         corrected=corrections_of,
@@ -49,8 +49,8 @@ rule metrics_group:
     conda:
         env("core")
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         index_file=INDEX,
         config=table_settings(),
@@ -78,8 +78,8 @@ rule metrics_agreement:
     conda:
         env("core")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         units=[(unit.participant_id, unit.session_id) for unit in rated_units()],
         config=participants_settings(),

@@ -25,8 +25,8 @@ rule qc_page:
     conda:
         env("core")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         template=config["template"],
         code=code("qc/page.py"),

@@ -26,8 +26,8 @@ rule report_figures:
     conda:
         env("stats")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         settings=stats_settings("alpha", "colours", "scatter"),
         code=code("report/figures.py"),
@@ -58,8 +58,8 @@ rule report_page:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         settings=stats_settings(),
         table=config["metrics_table"] or rules.metrics_group.output.table,

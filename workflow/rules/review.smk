@@ -21,8 +21,8 @@ rule review_ratings:
     conda:
         env("stats")
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         reject_if=config["review"]["reject_if"],
         sources=states(RATINGS),
@@ -54,8 +54,8 @@ rule review_page:
     conda:
         env("core")
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         units=[
             (scan.unit.participant_id, scan.unit.session_id, scan.unit.folder)

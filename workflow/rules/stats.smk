@@ -29,8 +29,8 @@ rule stats_cohort:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         settings=stats_settings(
             "groups",
@@ -67,8 +67,8 @@ rule stats_demographics:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         settings=stats_settings("alpha", "seed"),
         code=code("stats/demographics.py"),
@@ -94,8 +94,8 @@ rule stats_comparison:
     conda:
         env("stats")
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         settings=stats_settings("metrics", "test", "alpha", "seed"),
         code=code("stats/comparison.py"),
@@ -119,8 +119,8 @@ rule stats_correlations:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=15,
+        mem_mb=growing(2000),
+        runtime=growing(15),
     params:
         settings=stats_settings("correlation"),
         code=code("stats/correlations.py"),
@@ -147,8 +147,8 @@ rule stats_discrimination:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         settings=stats_settings(
             "features", "folds", "repeats", "permutations", "regularisation", "seed"
@@ -173,8 +173,8 @@ rule stats_longitudinal:
     conda:
         env("stats")
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings={},
         code=code("stats/longitudinal.py"),

@@ -22,8 +22,8 @@ rule train_network:
     conda:
         env("epvs")
     resources:
-        mem_mb=6000,
-        runtime=360,
+        mem_mb=growing(6000),
+        runtime=growing(360),
     params:
         settings=lambda wildcards: config["train"][wildcards.network],
         device=config.get("train", {}).get("device"),
@@ -54,8 +54,8 @@ rule train_finetune:
     conda:
         env("epvs")
     resources:
-        mem_mb=8000,
-        runtime=240,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         subjects=[scan.unit.participant_id for scan in finetune_scans()],
         settings=config.get("finetune", {}).get("settings"),
