@@ -197,7 +197,7 @@ def test_lint_is_clean(skeleton):
 
 
 def test_the_scheduler_still_has_the_timer_that_is_tamed():
-    """`wake_scheduler_once` of common.smk replaces a method by its name; a renamed one would let
+    """`wake_scheduler_once` of speed.smk replaces a method by its name; a renamed one would let
     the storm of timers back in."""
     from snakemake.scheduling.job_scheduler import JobScheduler
 

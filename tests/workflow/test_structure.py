@@ -33,7 +33,7 @@ def test_a_stage_has_its_four_rooms(stage):
 def test_there_are_no_other_rooms():
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rules == {*STAGES, "train", "common"}
+    assert rules == {*STAGES, "train", "common", "speed"}
     assert packages == {*STAGES, "common", "simulate", "train"}
 
 

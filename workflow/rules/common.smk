@@ -5,11 +5,8 @@ environments and cluster jobs, so that nothing has to be installed beside the li
 """
 
 import sys
-import threading
 from contextlib import contextmanager
 from pathlib import Path
-
-from snakemake.scheduling.job_scheduler import JobScheduler
 
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
@@ -23,28 +20,7 @@ from glymph.review import ratings, rois
 provenance.show_package_to_scripts()
 
 
-def wake_scheduler_once():
-    """Let snakemake's scheduler have one timer at a time.
-
-    Its rate limit (on by default) starts a timer on every pass while jobs wait; each timer causes a
-    pass, and so does each finished job: after n jobs there are n passes a second, which fill a core
-    with a few hundred. One waiting timer does the same.
-    """
-    waiting = set()
-
-    def once(scheduler, delay):
-        def wake():
-            waiting.discard(scheduler)
-            scheduler._open_jobs.release()
-
-        if scheduler not in waiting:
-            waiting.add(scheduler)
-            threading.Timer(delay, wake).start()
-
-    JobScheduler._schedule_reevalutation = once
-
-
-wake_scheduler_once()
+include: "speed.smk"
 
 
 report: "../report/workflow.rst"
