@@ -20,19 +20,26 @@ import tempfile
 import time
 from pathlib import Path
 
+from glymph.simulate import ScanSpec, SubjectSpec, simulate_subject
+
 ROOT = Path(__file__).resolve().parents[1]
+ANATOMY = {"anat_extent_mm": (192.0, 256.0, 256.0)}
 PROTOCOLS = {
-    "study": ["--dwi-voxel", "1.5", "--dwi-zero-fill", "2", "--shells", "1000:25", "--n-b0", "1"],
-    "common": ["--dwi-voxel", "2", "--shells", "1000:65", "--n-b0", "5"],
-}
-ANATOMY = ["--t1w-voxel", "1", "--t2w-voxel", "1"]
+    "study": ScanSpec(
+        dwi_voxel=(1.5, 1.5, 1.5), dwi_zero_fill=2, dwi_extent_mm=(192.0, 192.0, 121.5),
+        shells=((1000, 25),), n_b0=1, **ANATOMY,
+    ),
+    "common": ScanSpec(dwi_voxel=(2.0, 2.0, 2.0), shells=((1000, 65),), n_b0=5, **ANATOMY),
+}  # fmt: skip
+ABOUT = '{"Name": "protocol", "BIDSVersion": "1.10.0", "DatasetType": "raw"}'
 
 
 def simulate(work: Path, protocol: str, subjects: int) -> None:
-    command = [sys.executable, "-m", "glymph.simulate", "bids", "truth", "--groups", "NC",
-               "--per-group", str(subjects), *ANATOMY, *PROTOCOLS[protocol]]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
-    subprocess.run(command, cwd=work, env=environment, check=True, stdout=subprocess.DEVNULL)
+    scan = PROTOCOLS[protocol]
+    for number in range(1, subjects + 1):
+        subject = SubjectSpec(f"{number:02}", seed=number, scan=scan)
+        simulate_subject(subject, work / "bids", work / "truth")
+    (work / "bids" / "dataset_description.json").write_text(ABOUT)
 
 
 def run(work: Path, cores: int) -> tuple[float, float, str]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from glymph.common.gradients import GradientTable, fsl_to_world, read_fsl
 from glymph.common.images import array, load
@@ -42,6 +43,28 @@ def test_wrong_table_is_caught(name, wrong):
     found = verdict(data, turned, mask, affine)
     assert found["ratio"] < 0.9
     assert found["best"] != "+x+y+z"
+
+
+def zero_filled(data, affine, mask):
+    """The same series interpolated to twice the matrix in the first two image axes."""
+    data = ndimage.zoom(data, (2, 2, 1, 1), order=1, grid_mode=True, mode="nearest")
+    finer = affine @ np.diag([0.5, 0.5, 1, 1])
+    finer[:3, 3] = affine[:3, 3] - affine[:3, :3] @ [0.25, 0.25, 0]
+    return data, finer, mask.repeat(2, axis=0).repeat(2, axis=1)
+
+
+@pytest.mark.parametrize("name", STORAGE)
+@pytest.mark.parametrize("orientation", ["+x+y+z", "+x+y-z", "+y+x+z", "+x+z+y", "+z+x+y"])
+def test_flat_voxels_favour_no_orientation(name, orientation):
+    """The study's own images: 0.75 x 0.75 x 1.5 mm, interpolated from 1.5 mm."""
+    data, affine, mask, _ = head(STORAGE[name])
+    data, affine, mask = zero_filled(data, affine, mask)
+    to_world = fsl_to_world(affine)
+    file = table().vectors @ to_world
+    turned = GradientTable(table().bvals, file @ orientations()[orientation].T @ to_world.T)
+    found = verdict(data, turned, mask, affine)
+    assert (found["ratio"] > 1.05) == (orientation == "+x+y+z")
+    assert (found["ratio"] < 0.9) == (orientation != "+x+y+z")
 
 
 def test_quick_tensors_recover_the_truth():

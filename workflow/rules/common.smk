@@ -270,7 +270,12 @@ def env(name):
 
 
 def targets(level):
-    """Files of a target: participant (per unit), group (cohort), train or finetune (networks)."""
+    """Files of a target: participant (per unit), group (cohort), train or finetune (networks).
+
+    None for a job on a cluster, which has a target of its own.
+    """
+    if not workflow.is_main_process:
+        return []
     if level == "finetune":
         folder = config.get("finetune", {}).get("output_dir", "models")
         return [f"{folder}/epvs-finetuned/models/model.pt"]

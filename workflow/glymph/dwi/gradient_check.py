@@ -57,7 +57,7 @@ def score_orientations(tensors: np.ndarray, mask: np.ndarray, affine: np.ndarray
 
     ``tensors`` (n, 3, 3) in world axes belong to the True voxels of ``mask``. The score of a voxel
     and a neighbour that lies within 30 degrees along both principal directions is their mean FA;
-    the sum is over all such pairs of the 26-neighbourhood.
+    the sum is over all such pairs of the 26-neighbourhood, on a grid of nearly cubic voxels.
     """
     axes = image_axes(affine)
     values, vectors = np.linalg.eigh(np.swapaxes(axes, 0, 1) @ tensors @ axes)
@@ -67,8 +67,20 @@ def score_orientations(tensors: np.ndarray, mask: np.ndarray, affine: np.ndarray
     direction = np.zeros((*mask.shape, 3))
     fa_map[mask] = np.where(strong, fa, 0)
     direction[mask] = np.where(strong[:, None], vectors[:, :, 2], 0)
-    pairs = _neighbour_pairs(fa_map, direction, voxel_sizes(affine))
+    sizes = voxel_sizes(affine)
+    strides = _strides(sizes)
+    every = tuple(slice(None, None, stride) for stride in strides)
+    pairs = _neighbour_pairs(fa_map[every], direction[every], sizes * strides)
     return {name: _coherence(matrix, pairs) for name, matrix in orientations().items()}
+
+
+def _strides(sizes: np.ndarray) -> np.ndarray:
+    """Every how many voxels to take along each image axis, for nearly cubic ones.
+
+    Of the neighbours of a flat voxel more lie near its long axis than near the others, and those of
+    a zero-filled image are alike whatever the fibres do: both would favour a wrong table.
+    """
+    return np.maximum(1, np.floor(sizes.max() / sizes + 0.4).astype(int))
 
 
 def _anisotropy(values: np.ndarray) -> np.ndarray:
