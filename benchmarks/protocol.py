@@ -1,7 +1,10 @@
 """What one subject costs: wall time, CPU time and peak memory of every rule, and of imports.
 
-    python benchmarks/protocol.py study     T1w, T2w 1 mm, DWI 0.75 x 0.75 x 1.5 mm, 25 directions
-    python benchmarks/protocol.py common    T1w, T2w 1 mm, DWI 2 mm, 65 directions
+    PYTHONPATH=workflow python benchmarks/protocol.py study
+    PYTHONPATH=workflow python benchmarks/protocol.py common
+
+study: T1w and T2w 1 mm, DWI 0.75 x 0.75 x 1.5 mm (zero-filled from 1.5 mm), 25 directions.
+common: T1w and T2w 1 mm, DWI 2 mm, 65 directions.
 
 Simulates one subject (or --subjects) at the protocol and runs the whole workflow on it, up to the
 subjects' pages. Rules that write no benchmark are in the total only.

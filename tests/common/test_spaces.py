@@ -14,6 +14,23 @@ def test_image_axes_are_the_directions_of_the_grid(storage):
     np.testing.assert_allclose(spaces.voxel_sizes(affine), (2.0, 2.5, 3.0))
 
 
+@pytest.mark.parametrize("name", STORAGE)
+def test_coarser_voxels_lie_where_their_parts_lay(name):
+    """The mean of the world coordinates of a voxel's parts is that of its centre."""
+    affine = grid(STORAGE[name], sizes=(0.75, 0.5, 1.6), shape=(9, 13, 5))
+    voxels = np.stack(np.meshgrid(*map(np.arange, (9, 13, 5)), indexing="ij"), axis=-1)
+    data, moved, factors = spaces.coarser(spaces.apply_affine(affine, voxels), affine)
+    assert list(factors) == [2, 3, 1]
+    assert data.shape == (4, 4, 5, 3)
+    centres = np.stack(np.meshgrid(*map(np.arange, (4, 4, 5)), indexing="ij"), axis=-1)
+    np.testing.assert_allclose(data, spaces.apply_affine(moved, centres), atol=1e-4)
+
+
+def test_voxels_of_usual_size_are_left_alone():
+    data, affine = np.ones((4, 4, 4)), grid(STORAGE["RAS"], sizes=(1.0, 1.25, 2.0))
+    assert spaces.coarser(data, affine)[0] is data
+
+
 def test_sheared_affine_is_refused():
     affine = np.eye(4)
     affine[0, 1] = 0.1

@@ -91,5 +91,5 @@ def test_real_series(stem, realdata):
     image = load(f"{path}.nii.gz")
     gradients = read_fsl(f"{path}.bval", f"{path}.bvec", image.affine, image.shape[3])
     data = array(image)
-    mask = brain_mask(data[..., gradients.is_b0].mean(axis=-1))
+    mask = brain_mask(data[..., gradients.is_b0].mean(axis=-1), image.affine)
     assert (verdict(data, gradients, mask, image.affine)["ratio"] > 0.9) == SERIES[stem]

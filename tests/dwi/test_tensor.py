@@ -83,7 +83,21 @@ def test_snr_estimate():
 
 
 def test_mask_holds_the_head():
-    data, _, mask, _ = noisy(np.eye(3), sigma=20.0)
-    found = brain_mask(data[..., 0])
+    data, affine, mask, _ = noisy(np.eye(3), sigma=20.0)
+    found = brain_mask(data[..., 0], affine)
     assert (found & mask).sum() / mask.sum() > 0.99
     assert found.sum() < 1.7 * mask.sum()
+
+
+def test_mask_of_a_finer_grid_is_that_of_the_coarser_one():
+    """Each voxel split into 2 x 2 x 3 of half a millimetre and more, and a rim that fills none."""
+    data, _, mask, _ = noisy(np.eye(3), sigma=20.0)
+    b0 = data[..., 0]
+    for axis, factor in enumerate((2, 2, 3)):
+        b0 = b0.repeat(factor, axis=axis)
+    b0 = np.pad(b0, [(0, 1), (0, 0), (0, 2)])
+    found = brain_mask(b0, np.diag([0.75, 0.75, 0.5, 1]))
+    assert found.shape == b0.shape
+    coarse = brain_mask(data[..., 0], np.diag([1.5, 1.5, 1.5, 1]))
+    np.testing.assert_array_equal(found[:-1:2, ::2, :-2:3], coarse)
+    assert not found[-1].any()

@@ -27,6 +27,24 @@ def voxel_sizes(affine: np.ndarray) -> np.ndarray:
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
+def coarser(data: np.ndarray, affine: np.ndarray, finest: float = 1.5):
+    """``data`` (x, y, z, ...) averaged over whole voxels, up to ``finest`` mm along each axis.
+
+    Returns (data, its affine, voxels averaged per axis). Voxels that are larger than half of
+    ``finest`` are left alone. What does not fill a voxel at the far end of an axis is left out.
+    """
+    factors = np.maximum(1, np.floor(finest / voxel_sizes(affine) + 1e-3).astype(int))
+    if (factors == 1).all():
+        return data, affine, factors
+    whole = [n // f for n, f in zip(data.shape, factors, strict=False)]
+    blocks = data[tuple(slice(n * f) for n, f in zip(whole, factors, strict=True))].reshape(
+        *(size for pair in zip(whole, factors, strict=True) for size in pair), *data.shape[3:]
+    )
+    moved = affine @ np.diag([*factors, 1.0])
+    moved[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
+    return blocks.mean(axis=(1, 3, 5), dtype=np.float32), moved, factors
+
+
 def image_axes(affine: np.ndarray) -> np.ndarray:
     """Image axes as the columns of a 3x3 matrix in world coordinates, orthonormal.
 

@@ -51,7 +51,7 @@ def correct(
     table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
     keep = select_shells(table, settings["b_max"])
     data, table = array(image)[..., keep], table.select(keep)
-    mask = brain_mask(data[..., table.is_b0].mean(axis=-1))
+    mask = brain_mask(data[..., table.is_b0].mean(axis=-1), image.affine)
     check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
@@ -69,7 +69,7 @@ def correct(
     ]
     data = np.stack(moved, axis=-1)
     b0 = data[..., table.is_b0].mean(axis=-1)
-    mask = brain_mask(b0)
+    mask = brain_mask(b0, image.affine)
     centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     facts = {
         "gradient_check": check,
@@ -126,6 +126,6 @@ def _distortion(b0, affine, files, reverse, t1w_brain, settings):
         if t1w_brain is None:
             raise BadInput("no T1w to correct distortion with", files["dwi"], "see dwi.distortion")
         axis = distortion.phase_axis(direction)
-        rigid, _ = b0_to_t1w(b0, brain_mask(b0), affine, t1w_brain, settings["register"])
+        rigid, _ = b0_to_t1w(b0, brain_mask(b0, affine), affine, t1w_brain, settings["register"])
         return distortion.from_anatomy(b0, affine, t1w_brain, rigid, axis), "registration to T1w"
     return None, "none"

@@ -10,6 +10,7 @@ import numpy as np
 from glymph.common.gradients import GradientTable
 from glymph.common.spaces import (
     apply_affine,
+    coarser,
     read_itk_affine,
     rotation_part,
     to_ants,
@@ -72,6 +73,7 @@ def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
 
 
 def _estimate_ants(data, affine, table: GradientTable) -> np.ndarray:
+    data, affine, _ = coarser(data, affine)
     found = np.tile(np.eye(4), (len(table), 1, 1))
     first = int(np.flatnonzero(table.is_b0)[0])
     weighted = np.flatnonzero(~table.is_b0)

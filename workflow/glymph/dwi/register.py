@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from glymph.common.images import array
 from glymph.common.spaces import (
+    coarser,
     image_to_ants,
     read_itk_affine,
     to_ants,
@@ -28,8 +29,10 @@ def b0_to_t1w(
     Returns the 4x4 world map of DWI points to T1w points, and the mutual information of the two.
     """
     align = _flirt if engine == "flirt" else _ants
-    matrix, warped = align(b0 * mask, affine, t1w_brain)
-    return matrix, mutual_information(b0[mask], warped[mask])
+    inside = coarser(mask.astype(np.float32), affine)[0] > 0.5
+    brain, affine, _ = coarser(b0 * mask, affine)
+    matrix, warped = align(brain, affine, t1w_brain)
+    return matrix, mutual_information(brain[inside], warped[inside])
 
 
 def _flirt(brain: np.ndarray, affine: np.ndarray, t1w_brain: nib.Nifti1Image):

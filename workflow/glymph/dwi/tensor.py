@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from glymph.common.gradients import GradientTable
+from glymph.common.spaces import coarser
 from glymph.common.tensors import as_components
 
 
@@ -13,16 +14,21 @@ def select_shells(table: GradientTable, b_max: float) -> np.ndarray:
     return np.flatnonzero(table.bvals <= b_max)
 
 
-def brain_mask(b0: np.ndarray) -> np.ndarray:
+def brain_mask(b0: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Brain mask of a mean b = 0 image by median Otsu (DIPY), holes filled, one voxel wider.
 
-    A margin costs a little time; a tensor missing at the brain's edge costs a ROI.
+    Found on voxels of about 1.5 mm where the image has finer ones. A margin costs a little time; a
+    tensor missing at the brain's edge costs a ROI.
     """
     from dipy.segment.mask import median_otsu
     from scipy.ndimage import binary_dilation, binary_fill_holes
 
-    _, mask = median_otsu(b0, median_radius=2, numpass=2)
-    return binary_dilation(binary_fill_holes(mask))
+    coarse, _, factors = coarser(b0, affine)
+    _, mask = median_otsu(coarse, median_radius=2, numpass=2)
+    mask = binary_dilation(binary_fill_holes(mask))
+    for axis, factor in enumerate(factors):
+        mask = mask.repeat(factor, axis=axis)
+    return np.pad(mask, [(0, n - m) for n, m in zip(b0.shape, mask.shape, strict=True)])
 
 
 def fit(data: np.ndarray, table: GradientTable, mask: np.ndarray) -> dict[str, np.ndarray]:
