@@ -35,9 +35,10 @@ test: $(READY) ## run all tests
 test-slurm: $(READY) ## as root on Debian: start a SLURM on this machine and run the workflow through it
 	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rP tests/slurm
 
-docs: $(READY) ## build the documentation in site/ (installs mkdocs-material into .venv)
-	$(BIN)/pip install --quiet --disable-pip-version-check mkdocs-material==9.8.1
-	$(BIN)/mkdocs build --strict
+docs: ## build the documentation in site/ (in an environment of its own)
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --disable-pip-version-check mkdocs-material==9.8.1
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 
 lint: $(READY) ## check style: ruff, snakefmt, snakemake --lint
 	$(BIN)/ruff check .
@@ -55,5 +56,5 @@ lock: $(READY) ## write the installed versions into requirements.txt
 	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze | sed 's/+cpu$$//'; } > requirements.new && mv requirements.new requirements.txt
 
 clean: ## remove the demo, caches and the environment
-	rm -rf demo site $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo site .venv-docs $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
