@@ -192,6 +192,7 @@ def test_summary_names_what_is_left_out(skeleton):
 
 def test_lint_is_clean(skeleton):
     bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
+    (bids / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tNC\n")
     _, output = snakemake("--lint", *settings(bids, "out"), cwd=bids.parent, check=False)
     assert "Congratulations" in output, output[-3000:]
 

@@ -68,7 +68,7 @@ rule inputs_validate:
         mem_mb=growing(2000),
         runtime=growing(60),
     params:
-        bids_dir=config["bids_dir"],
+        bids_dir=lambda wildcards: config["bids_dir"],
         cohort=COHORT.fingerprint(),
         code=code("inputs/validate.py"),
     message:
