@@ -50,15 +50,16 @@ def run(work: Path, cores: int) -> tuple[float, float, str]:
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "participant",
                "--cores", str(cores), "--config", "bids_dir=bids", "output_dir=out"]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, cwd=work, env=environment | {"PYTHONPROFILEIMPORTTIME": "1"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
     )  # fmt: skip
     if done.returncode:
         raise SystemExit(done.stdout[-3000:])
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, cpu, done.stdout
 
 
 def rules(out: Path) -> list[dict[str, str]]:
@@ -87,9 +88,7 @@ def main() -> None:
     work = arguments.work or Path(tempfile.mkdtemp())
     work.mkdir(parents=True, exist_ok=True)
     simulate(work, arguments.protocol, arguments.subjects)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall, cpu, output = run(work, arguments.cores)
-    cpu -= before.ru_utime + before.ru_stime
     print("rule\twall (s)\tCPU (s)\tpeak memory (MB)")
     for row in rules(work / "out"):
         print(row["rule"], row["s"], row["cpu_time"], row["max_rss"], sep="\t")

@@ -63,15 +63,12 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, str]:
 
 
 def cluster_job(folder: Path) -> tuple[float, float]:
-    """(wall seconds, peak memory in GB) of a job of a cluster, up to the check of its input.
-
-    The job checks one T1w, which takes no time since the file is empty.
-    """
+    """(wall seconds, peak memory in GB) of a job of a cluster, up to the start of its script."""
     unit = "folder=sub-00001,prefix=sub-00001,kind=T1w"
     seconds, memory, _ = snakemake(
         folder, "--target-jobs", f"inputs_check:{unit}", "--allowed-rules", "inputs_check",
         "--force", "--cores", "1", "--mode", "remote", "--nolock", "--ignore-incomplete",
-        "--quiet", "all",
+        "--quiet", "all", "-n",
     )  # fmt: skip
     return seconds, memory
 
