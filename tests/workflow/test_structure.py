@@ -1,6 +1,7 @@
 """The map of the repository: stages have the same name everywhere, and keep apart."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_every_script_has_a_rule_and_its_code_hash():
         name = script.relative_to(ROOT / "workflow" / "scripts").as_posix()
         assert f'script:\n        "../scripts/{name}"' in rules, name
         assert f'code=code("{name}")' in rules, f"{name}: edits of the science would go unseen"
+
+
+def test_rules_are_as_speed_smk_takes_them():
+    """Messages name wildcards only, environments depend on no job, and no result lies in another."""
+    rules = "\n".join(p.read_text() for p in (ROOT / "workflow" / "rules").glob("*.smk"))
+    messages = re.findall(r'message:\n\s+(".*")\n', rules)
+    assert len(messages) == rules.count("    message:\n")
+    named = re.findall(r"{([^}]*)}", " ".join(messages))
+    assert named and all(name.startswith("wildcards.") for name in named)
+    environments = re.findall(r"    conda:\n\s+(.*)\n", rules)
+    assert len(environments) == rules.count("    conda:\n")
+    assert all(re.fullmatch(r'env\("\w+"\)', name) for name in environments)
+    folders = re.findall(r'directory\(f?"(.*?)"\)', rules)
+    assert len(folders) == rules.count("directory(")
+    assert not any(f"{folder}/" in rules for folder in folders)
 
 
 def test_snakefile_fits_one_screen():

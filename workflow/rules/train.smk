@@ -65,6 +65,6 @@ rule train_finetune:
         scratch="{models}/checkpoints/epvs-finetuned",
         code=code("train/finetune.py"),
     message:
-        "Fine-tune the network of perivascular spaces on the masks of {params.rater}"
+        "Fine-tune the network of perivascular spaces"
     script:
         "../scripts/train/finetune.py"
