@@ -173,6 +173,21 @@ def test_start_is_refused_with_one_message(skeleton, config, message):
     assert "Traceback" not in output
 
 
+def test_the_message_stands_alone(skeleton):
+    """No line of the workflow's own code under it: the fault is in what the user gave."""
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    code, output = snakemake(
+        "-n", *settings(bids, "out"), "bids_dir=nowhere", cwd=bids.parent, check=False
+    )
+    assert code == 1
+    said = output.strip().splitlines()
+    assert said[-2:] == [
+        "The run cannot start:",
+        "bids_dir 'nowhere' is no folder; set bids_dir to your BIDS dataset",
+    ]
+    assert ".smk" not in output
+
+
 def test_summary_names_what_is_left_out(skeleton):
     skeleton("sub-01", "run-1_T1w.nii.gz", "run-2_T1w.nii.gz")
     bids = skeleton("sub-02", "T1w.nii.gz")

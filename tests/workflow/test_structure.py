@@ -77,7 +77,7 @@ def test_every_script_has_a_rule_and_its_code_hash():
 
 
 def test_rules_are_as_speed_smk_takes_them():
-    """Messages name wildcards only, environments depend on no job, and no result lies in another."""
+    """Messages name wildcards only, environments depend on no job, no result lies in another."""
     rules = "\n".join(p.read_text() for p in (ROOT / "workflow" / "rules").glob("*.smk"))
     messages = re.findall(r'message:\n\s+(".*")\n', rules)
     assert len(messages) == rules.count("    message:\n")

@@ -34,11 +34,12 @@ THUMBNAILS = "desc-thumbnails_qc.jpg"
 
 @contextmanager
 def for_the_user():
-    """What keeps a run from starting, as the one message that a user reads."""
+    """What keeps a run from starting, as the one message that a user reads: no line of ours."""
     try:
         yield
     except (cohort.CohortError, BadInput, Fault) as error:
-        raise WorkflowError(str(error)) from None
+        logger.error(f"The run cannot start:\n{error}")
+        sys.exit(1)
 
 
 def begin_run():
