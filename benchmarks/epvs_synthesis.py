@@ -1,6 +1,6 @@
 """Accuracy of the network of perivascular spaces on held-out synthetic heads, against Frangi.
 
-    python benchmarks/epvs_synthesis.py OUT.tsv [--heads 40] [--bundle FOLDER] [--threads 2]
+    python benchmarks/epvs_synthesis.py OUT.tsv [--heads 40] [--bundle FOLDER] [--jobs 2]
 
 Heads come from seeds that no training draws. Every setting is measured on the part of the brain
 that holds the regions, inside the true regions. Frangi's threshold is tuned, per setting, on other
@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -67,6 +70,10 @@ class Tally:
         self.counts.append((len(theirs), len(mine)))
         return hits
 
+    def merge(self, other: Tally) -> None:
+        for name in ("both", "sizes", "hits", "wanted", "right", "found", "counts"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def row(self) -> dict:
         recall, precision = self.hits / max(self.wanted, 1), self.right / max(self.found, 1)
         true, measured = np.array(self.counts).T
@@ -111,6 +118,26 @@ def frangi_share(head, taken, threshold: float) -> np.ndarray:
     return by_frangi(image[0], image[1] if taken.t2w else None, head.domain, threshold)
 
 
+def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
+    """One head: its tallies by (setting, method), and (hits, objects) by kind of object."""
+    tallies, detail = defaultdict(Tally), defaultdict(lambda: np.zeros(2, int))
+    bundle = load_bundle(folder_of("epvs", options.bundle), 1)
+    head = whole_head(SEED + number, tubes_of(number))
+    for name in SETTINGS if number < options.other_heads else ["ordinary"]:
+        taken = SETTINGS[name]
+        image = head.take(taken)
+        t2w = image[1] if taken.t2w else None
+        found = by_network(image[0], t2w, head.domain, bundle) > 0.5
+        hits = tallies[name, "network"].add(found, head.label, head.domain)
+        if number < options.frangi_heads and name in AGAINST_FRANGI:
+            found = frangi_share(head, taken, thresholds[name]) > 0.5
+            tallies[name, "frangi"].add(found, head.label, head.domain)
+        for item, hit in hits if name == "ordinary" else []:
+            for key in kinds(item, head.share):
+                detail[key] += (hit, 1)
+    return dict(tallies), dict(detail)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out")
@@ -118,38 +145,25 @@ def main() -> None:
     parser.add_argument("--other-heads", type=int, default=6, help="in every other one")
     parser.add_argument("--frangi-heads", type=int, default=4, help="on which Frangi runs too")
     parser.add_argument("--bundle")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1, help="heads at a time")
     options = parser.parse_args()
-    bundle = load_bundle(folder_of("epvs", options.bundle), options.threads)
-    thresholds = tune_frangi(min(2, options.frangi_heads))
-    tallies = {(name, method): Tally() for name in SETTINGS for method in ("network", "frangi")}
-    detail = defaultdict(lambda: [0, 0])
-    for number in range(options.heads):
-        head = whole_head(SEED + number, tubes_of(number))
-        names = list(SETTINGS) if number < options.other_heads else ["ordinary"]
-        for name in names:
-            taken = SETTINGS[name]
-            image = head.take(taken)
-            t2w = image[1] if taken.t2w else None
-            found = by_network(image[0], t2w, head.domain, bundle) > 0.5
-            hits = tallies[name, "network"].add(found, head.label, head.domain)
-            if number < options.frangi_heads and name in AGAINST_FRANGI:
-                found = frangi_share(head, taken, thresholds[name]) > 0.5
-                tallies[name, "frangi"].add(found, head.label, head.domain)
-            if name == "ordinary":
-                for item, hit in hits:
-                    for key in kinds(item, head.share):
-                        detail[key][0] += hit
-                        detail[key][1] += 1
-        rows = [
-            {"setting": name, "method": method} | tally.row()
-            for (name, method), tally in tallies.items()
-            if tally.counts
-        ]
-        pd.DataFrame(rows).to_csv(options.out, sep="\t", index=False, float_format="%.4f")
-        print(f"head {number + 1} of {options.heads}", flush=True)
-    print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
-    print("\nFrangi thresholds", thresholds)
+    thresholds = tune_frangi(2) if options.frangi_heads else {}
+    tallies, detail = defaultdict(Tally), defaultdict(lambda: np.zeros(2, int))
+    one = partial(measure, options=options, thresholds=thresholds)
+    with ProcessPoolExecutor(options.jobs, get_context("spawn")) as pool:
+        for number, (own, kinds_of_own) in enumerate(pool.map(one, range(options.heads)), 1):
+            for key, tally in own.items():
+                tallies[key].merge(tally)
+            for key, count in kinds_of_own.items():
+                detail[key] += count
+            rows = [{"setting": s, "method": m} | tally.row() for (s, m), tally in tallies.items()]
+            table = pd.DataFrame(rows)
+            table.to_csv(options.out, sep="\t", index=False, float_format="%.4f")
+            print(f"head {number} of {options.heads}", flush=True)
+    print(table.to_string(index=False, float_format="%.3f"))
+    empty = [found for true, found in tallies["ordinary", "network"].counts if true == 0]
+    print("\nObjects in heads without any", empty)
+    print("Frangi thresholds", thresholds)
     print("\nObject recall, ordinary setting")
     for key, (hit, count) in sorted(detail.items()):
         print(f"{key:32s} {hit:5d} of {count:5d}  {hit / count:.2f}")

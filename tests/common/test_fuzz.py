@@ -90,7 +90,7 @@ ODD = JSON | st.sampled_from([0, -1, 1, 2.0, 3, 10**6, 10**18, 10**300, "3-3-3",
 
 @fuzz(60)
 @given(st.dictionaries(KEYS, ODD, max_size=2),
-       st.dictionaries(st.sampled_from(["window", "overlap", "size", "voxel_mm", "network_def"]),
+       st.dictionaries(st.sampled_from([*INFERENCE, "planes"]),
                        ODD | st.lists(ODD, min_size=2, max_size=3), max_size=2))  # fmt: skip
 @example({"base": 10**6}, {})
 @example({"inputs": 10**9}, {})
@@ -98,6 +98,8 @@ ODD = JSON | st.sampled_from([0, -1, 1, 2.0, 3, 10**6, 10**18, 10**300, "3-3-3",
 @example({}, {"window": [30, 30]})
 @example({}, {"window": None})
 @example({}, {"voxel_mm": float("nan")})
+@example({}, {"planes": []})
+@example({}, {"planes": ["axial", ["coronal"]]})
 def test_settings(tmp_path, network, others):
     loads(tmp_path, inference=INFERENCE | {"network_def": INFERENCE["network_def"] | network}
           | others)  # fmt: skip

@@ -62,6 +62,38 @@ def test_a_folder_that_is_no_bundle_is_named(tmp_path):
     assert str(error.value).startswith(str(tmp_path))
 
 
+def slices_of(*planes):
+    """Settings of a 2D network that sees these planes."""
+    return {
+        "network_def": {"dims": 2}, "planes": planes, "window": [16, 16], "overlap": 0.25,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("plane", "along", "across"), [("axial", 0, 1), ("coronal", 0, 2),
+                                                        ("sagittal", 1, 2)])  # fmt: skip
+def test_every_plane_is_seen_along_its_own_axes(plane, along, across):
+    class Slopes(torch.nn.Module):
+        """Logits that tell the slope along the rows and, ten times as strong, the columns."""
+
+        def forward(self, x):
+            rows, columns = torch.gradient(x[:, 0], dim=(1, 2))
+            return torch.stack([torch.zeros_like(rows), rows + 10 * columns], dim=1)
+
+    image = np.zeros((2, 14, 12, 9), np.float32)
+    x, y, z = np.meshgrid(*map(np.arange, image.shape[1:]), indexing="ij")
+    image[0] = 0.01 * x + 0.02 * y + 0.04 * z
+    slope = np.array([0.01, 0.02, 0.04])
+    logit = slope[along] + 10 * slope[across]
+    inner = (slice(1, -1),) * 3
+    # The windows are padded with -1, so the rims say something else.
+    found = bundle.Bundle(Slopes(), slices_of(plane), "test").probabilities(image)[1]
+    np.testing.assert_allclose(found[inner], 1 / (1 + np.exp(-logit)), atol=1e-5)
+    whole = bundle.Bundle(Slopes(), slices_of("axial", "coronal", "sagittal"), "test")
+    views = np.array([whole.in_slices(image, name)[1] for name in bundle.PLANES])
+    logits = np.log(views / (1 - views)).mean(axis=0)
+    np.testing.assert_allclose(whole.probabilities(image)[1], 1 / (1 + np.exp(-logits)), atol=1e-5)
+
+
 def test_windows_of_a_2d_network_cover_every_slice():
     class Middle(torch.nn.Module):
         """Logits that tell whether a pixel is bright: windows must not change them."""
@@ -69,8 +101,7 @@ def test_windows_of_a_2d_network_cover_every_slice():
         def forward(self, x):
             return torch.cat([-x[:, :1], x[:, :1]], dim=1)
 
-    settings = {"network_def": {"dims": 2}, "window": [16, 16], "overlap": 0.25}
-    net = bundle.Bundle(Middle(), settings, "test")
+    net = bundle.Bundle(Middle(), slices_of("axial", "coronal", "sagittal"), "test")
     image = np.random.default_rng(1).standard_normal((2, 30, 25, 7)).astype(np.float32)
     found = net.probabilities(image)
     assert found.shape == (2, 30, 25, 7)

@@ -1,6 +1,7 @@
 """The loop learns, stops early, goes on where it was stopped, and writes a bundle."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_it_learns_and_the_bundle_runs(tmp_path):
     write_bundle("epvs", weights, SETTINGS, tmp_path / "bundle", "a command")
     bundle = load_bundle(tmp_path / "bundle", threads=1)
     image, label = next(squares(5))
-    found = bundle.probabilities(image[..., None])[1, ..., 0] > 0.5
+    found = bundle.in_slices(image[..., None])[1, ..., 0] > 0.5
     assert 2 * (found & (label > 0)).sum() / (found.sum() + label.sum()) > 0.9
     draw_curve(tmp_path / "curve.tsv", tmp_path / "curve.png")
     assert (tmp_path / "curve.png").stat().st_size > 5000
@@ -63,6 +64,23 @@ def test_a_stopped_run_goes_on(tmp_path):
     train(task(steps=80), tmp_path, 1)
     assert [r[0] for r in rows(tmp_path)] == ["20", "40", "60", "80"]
     assert rows(tmp_path)[:3] == whole
+
+
+@pytest.mark.parametrize("other", ["code", "rate", "base"])
+def test_the_checkpoint_of_another_training_is_not_gone_on_from(tmp_path, other):
+    first = train(task(steps=20), tmp_path, 1)
+    if other == "code":
+        changed = replace(task(steps=20), made_of=("another",))
+    elif other == "rate":
+        changed = task(steps=20, rate=0.001)
+    else:
+        changed = replace(task(steps=20), weights=first)
+    found = train(changed, tmp_path, 1)
+    anew = train(changed, tmp_path / "fresh", 1)
+    assert all(torch.equal(found[k], anew[k]) for k in found)
+    if other != "code":
+        assert not all(torch.equal(found[k], first[k]) for k in found)
+    assert [r[0] for r in rows(tmp_path)] == ["20"]
 
 
 def test_it_stops_when_nothing_gets_better(tmp_path):

@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from glymph.common.bundle import PLANES
 from glymph.train import anatomy, images, objects, samples
 
 
@@ -25,6 +26,28 @@ def test_slices_are_what_the_network_expects():
     for image, label in islice(samples.epvs_slices(3), 12):
         assert image.shape == (2, 96, 96) and label.shape == (96, 96)
         assert image.min() >= -1 and image.max() <= 1
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_a_block_is_thin_across_its_slices(plane):
+    rng = np.random.default_rng(4)
+    tissues, _, label = samples.epvs_block(rng, anatomy.draw_head(rng), PLANES[plane])
+    assert label.transpose(PLANES[plane]).shape == samples.BLOCK
+    # Axes stay x, y, z, whatever the slices: template places grow along them.
+    steps = [np.diff(tissues.mni[..., axis], axis=axis).mean() for axis in range(3)]
+    assert min(steps) > 0.5
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_a_window_lies_in_its_plane(plane):
+    volume = np.arange(30 * 40 * 50).reshape(30, 40, 50)
+    found = samples.crop(volume, plane, (12, 20, 25), -1)
+    assert found.shape == samples.BLOCK[:2] and found[48, 48] == volume[12, 20, 25]
+    rows, columns, across = PLANES[plane]
+    held = np.stack(np.unravel_index(found[found >= 0], volume.shape))
+    assert held[across].min() == held[across].max() == (12, 20, 25)[across]
+    assert held[rows].max() == volume.shape[rows] - 1
+    assert held[columns].max() == volume.shape[columns] - 1
 
 
 def test_tissue_shares_add_up_inside_the_brain(block):

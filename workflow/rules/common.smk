@@ -242,12 +242,16 @@ def code(script):
 
 
 def model_hash(name, configured, engine):
-    """Fingerprint of a network's weights, checked at the start; None where no network runs."""
+    """Fingerprints of a network's weights, checked at the start, and of how it is run.
+
+    None where no network runs.
+    """
     if engine != "vbnet":
         return None
+    folder = bundle.folder_of(name, configured)
     read = bundle.check_weights if workflow.is_main_process else bundle.weights_hash
     with for_the_user():
-        return read(bundle.folder_of(name, configured))
+        return [read(folder), bundle.settings_hash(folder)]
 
 
 def fsl_version(*keys):

@@ -61,6 +61,11 @@ rule train_finetune:
         settings=config.get("finetune", {}).get("settings"),
         rater=config.get("finetune", {}).get("rater"),
         base=config.get("finetune", {}).get("base"),
+        weights=model_hash(
+            "epvs",
+            config.get("finetune", {}).get("base"),
+            "vbnet" if "finetune" in config else "none",
+        ),
         device=config.get("finetune", {}).get("device"),
         scratch="{models}/checkpoints/epvs-finetuned",
         code=code("train/finetune.py"),

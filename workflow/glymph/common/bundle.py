@@ -17,14 +17,19 @@ import numpy as np
 
 from glymph.common.errors import BadInput, Fault, brief, short
 from glymph.common.images import read_sidecar
+from glymph.common.provenance import file_hash
 
 MODELS = Path(__file__).parents[3] / "resources" / "models"
 """The bundles that the workflow ships."""
 BATCH = 24
+LEAST = 1e-6
+"""Probability below which one plane alone cannot speak against the others."""
 NETWORK = "glymph.common.vbnet.VBNet"
 """The only network that a bundle may name."""
 USED = ("network_def", "window", "overlap", "size", "voxel_mm")
-"""Keys of configs/inference.json."""
+"""Keys of configs/inference.json; "planes" too, where a 2D network sees others than axial ones."""
+PLANES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
+"""Axes (x, y, z) of a volume as a 2D network sees them: two within the slice, one across."""
 LONGEST = 512
 """Voxels along a side of what the network sees at once."""
 
@@ -52,6 +57,13 @@ def weights_hash(folder: str | Path) -> str:
     return stated
 
 
+def settings_hash(folder: str | Path) -> str:
+    """Short fingerprint of how a bundle's network is run. Raises `Fault` where nothing says it."""
+    path = Path(folder) / "configs" / "inference.json"
+    _settings(path)
+    return file_hash(path)
+
+
 def check_weights(folder: str | Path) -> str:
     """The sha256 of a bundle's weights; raises `Fault` where they are not those of its metadata."""
     stated = weights_hash(folder)
@@ -77,20 +89,30 @@ class Bundle:
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Class probabilities (classes, x, y, z) float32 of ``image`` (channels, x, y, z).
 
-        2D networks see each slice along z; windows of ``window`` voxels are blended where they
+        2D networks see every slice of every plane in ``planes``, and their logits are averaged over
+        planes: a tube that is a dot in one is a line in another (Roy 2019,
+        10.1016/j.neuroimage.2018.11.042). Windows of ``window`` voxels are blended where they
         overlap, or the whole image, padded to the ``size`` of training, is seen at once where
-        ``window`` is null. Runs in float32:
-        the same on every machine to rounding.
+        ``window`` is null. Runs in float32: the same on every machine to rounding.
         """
         import torch
 
+        if self.settings["network_def"]["dims"] == 2:
+            views = [self.in_slices(image, plane) for plane in self.settings["planes"]]
+            return views[0] if len(views) == 1 else _agreed(views)
         with torch.inference_mode():
-            x = torch.from_numpy(np.ascontiguousarray(image, np.float32))
-            if self.settings["network_def"]["dims"] == 2:
-                out = self._run(x.permute(3, 0, 1, 2)).permute(1, 2, 3, 0)
-            else:
-                out = self._run(x[None])[0]
-        return out.numpy()
+            batch = torch.from_numpy(np.ascontiguousarray(image[None], np.float32))
+            return self._run(batch)[0].numpy()
+
+    def in_slices(self, image: np.ndarray, plane: str = "axial") -> np.ndarray:
+        """As `probabilities`, by a 2D network that sees the slices of one plane only."""
+        import torch
+
+        order = PLANES[plane]
+        slices = np.moveaxis(image.transpose(0, *(1 + axis for axis in order)), -1, 0)
+        with torch.inference_mode():
+            out = self._run(torch.from_numpy(np.ascontiguousarray(slices, np.float32))).numpy()
+        return np.moveaxis(out, 0, -1).transpose(0, *(1 + np.argsort(order)))
 
     def _run(self, batch):
         import torch
@@ -112,6 +134,12 @@ class Bundle:
         logits = self.net(torch.nn.functional.pad(batch, flat, value=-1.0))
         inner = [slice(low, low + n) for (low, _), n in zip(pad, batch.shape[2:], strict=True)]
         return torch.softmax(logits, dim=1)[(..., *inner)]
+
+
+def _agreed(views: list[np.ndarray]) -> np.ndarray:
+    """The probabilities (classes first) whose logits are the mean of those of ``views``."""
+    together = np.exp(np.mean([np.log(np.maximum(view, LEAST)) for view in views], axis=0))
+    return together / together.sum(axis=0)
 
 
 def _around(length: int, least: int) -> tuple[int, int]:
@@ -137,6 +165,8 @@ def load_bundle(folder: str | Path, threads: int) -> Bundle:
     settings = _settings(folder / "configs" / "inference.json")
     arguments = {k: v for k, v in settings["network_def"].items() if k != "_target_"}
     title = f"{_title(folder / 'configs' / 'metadata.json')} ({stated[:12]})"
+    if settings["network_def"]["dims"] == 2:
+        title += f", {' + '.join(settings['planes'])} slices"
     return Bundle(_network(arguments, weights), settings, title)
 
 
@@ -173,10 +203,12 @@ def _settings(path: Path) -> dict:
         wrong = "window, or size where window is null, has not one multiple of 16 per dimension"
     elif not isinstance(overlap, (int, float)) or not 0 <= overlap <= 0.9:
         wrong = "overlap is not from 0 to 0.9"
+    elif not _are_planes(given.get("planes", ["axial"])):
+        wrong = f"planes is not a list of some of {', '.join(PLANES)}"
     elif not isinstance(step, (int, float)) or not 0.2 <= step <= 10:
         wrong = "voxel_mm is not from 0.2 to 10"
     else:
-        return {key: given.get(key) for key in USED}
+        return {key: given.get(key) for key in USED} | {"planes": given.get("planes", ["axial"])}
     raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
 
 
@@ -185,6 +217,15 @@ def _are_sides(sides, dims: int) -> bool:
         isinstance(sides, list)
         and len(sides) == dims
         and all(isinstance(n, int) and n in range(16, LONGEST + 1, 16) for n in sides)
+    )
+
+
+def _are_planes(names) -> bool:
+    return (
+        isinstance(names, list)
+        and len(names) > 0
+        and all(isinstance(name, str) and name in PLANES for name in names)
+        and len(set(names)) == len(names)
     )
 
 

@@ -22,8 +22,9 @@ def by_network(
 ) -> np.ndarray:
     """Probability (float32, x, y, z) by the 2D VB-Net, 0 away from the regions.
 
-    ``t1w`` and ``t2w``: [-1, 1] on one 1 mm grid in RAS order; the network sees axial slices of
-    both. Without T2w (None) its channel is empty, which the network was trained on too.
+    ``t1w`` and ``t2w``: [-1, 1] on one 1 mm grid in RAS order; the network sees slices of both, in
+    every plane that its bundle names. Without T2w (None) its channel is empty, which the network
+    was trained on too.
     """
     if t2w is None:
         t2w = np.full_like(t1w, NO_IMAGE)

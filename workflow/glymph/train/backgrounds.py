@@ -19,7 +19,7 @@ from glymph.common.spaces import apply_affine, read_itk_affine
 from glymph.train.anatomy import Tissues
 from glymph.train.images import RANGES
 from glymph.train.objects import plant_tubes
-from glymph.train.samples import LABEL_SHARE, crop, flipped
+from glymph.train.samples import LABEL_SHARE, crop, draw_window, flipped
 
 ON_GRID = "_space-T1w_res-1mm_"
 FILES = {
@@ -89,7 +89,7 @@ def planted(rng, background: Background) -> tuple[np.ndarray, np.ndarray]:
 
 
 def background_slices(backgrounds: list[Background], seed: int) -> Iterator[tuple]:
-    """Axial slices (2, 96, 96) and labels (96, 96) of real brains, about their regions."""
+    """Slices (2, 96, 96) and labels (96, 96) of real brains, about their regions, in all planes."""
     rng = np.random.default_rng([seed, 9])
     while True:
         background = backgrounds[int(rng.integers(len(backgrounds)))]
@@ -97,8 +97,8 @@ def background_slices(backgrounds: list[Background], seed: int) -> Iterator[tupl
         marked, inside = np.argwhere(label), np.argwhere(background.tissues.wm > 0)
         for _ in range(PER_PLANTING):
             places = marked if len(marked) and rng.random() < 2 / 3 else inside
-            place = places[rng.integers(len(places))] + [*rng.integers(-30, 31, 2), 0]
-            image = np.stack([crop(volume, place, -1.0) for volume in images])
+            window = draw_window(rng, places)
+            image = np.stack([crop(volume, *window, -1.0) for volume in images])
             noise = rng.uniform(0, 0.1) * rng.standard_normal(image.shape, dtype=np.float32)
             image = np.where(image > -1, np.clip(image + noise, -1, 1), -1).astype(np.float32)
-            yield flipped(rng, image, crop(label, place, False))
+            yield flipped(rng, image, crop(label, *window, False))

@@ -24,6 +24,7 @@ ABOUT = {
         "task": "Segmentation of enlarged perivascular spaces on T1w and T2w brain MRI",
         "inputs": {"0": "T1w", "1": "T2w, or -1 throughout where there is none"},
         "outputs": {"0": "background", "1": "perivascular space"},
+        "planes": ["axial", "coronal", "sagittal"],
         "window": [96, 96],
         "overlap": 0.25,
         "size": None,
@@ -63,6 +64,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
     torch.save({k: v.contiguous() for k, v in weights.items()}, model)
     inference = {
         "network_def": {"_target_": "glymph.common.vbnet.VBNet", **settings["network"]},
+        **{key: about[key] for key in ("planes",) if key in about},
         "window": about["window"],
         "overlap": about["overlap"],
         "size": about["size"],
@@ -133,7 +135,7 @@ def draw_examples(name: str, folder: Path, samples: list, picture: Path) -> None
 def _middle(name: str, bundle, image: np.ndarray, label: np.ndarray):
     """A slice to show: image, truth and result (bool)."""
     if name == "epvs":
-        found = bundle.probabilities(image[..., None])[1, ..., 0] > 0.5
+        found = bundle.in_slices(image[..., None])[1, ..., 0] > 0.5
         return image[1] if image[1].max() > -1 else image[0], label > 0, found
     found = bundle.probabilities(image)
     found = found[1] > 0.5 if len(found) == 2 else found.argmax(0) > 0

@@ -68,19 +68,21 @@ def make_task(examples: list[Example], weights: dict, network: dict, settings: d
 
 
 def crops(examples: list[Example], seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Axial crops (2, 96, 96) with masks, two thirds about a marked voxel, else in the regions."""
+    """Crops (2, 96, 96) of all planes with masks, two thirds about a marked voxel, else in the
+    regions."""
     rng = np.random.default_rng([seed, 8])
     marked = [np.argwhere(e.mask & (e.labels > 0)) for e in examples]
     inside = [np.argwhere(e.labels > 0) for e in examples]
     while True:
         number = int(rng.integers(len(examples)))
         places = marked[number] if len(marked[number]) and rng.random() < 2 / 3 else inside[number]
-        place = places[rng.integers(len(places))] + [*rng.integers(-30, 31, 2), 0]
+        window = samples.draw_window(rng, places)
         example = examples[number]
-        image = np.stack([samples.crop(v, place, -1.0) for v in (example.t1w, example.t2w)])
+        image = np.stack([samples.crop(v, *window, -1.0) for v in (example.t1w, example.t2w)])
         spread = rng.uniform(0.9, 1.1, (2, 1, 1)) * (image + 1) - 1 + rng.uniform(-0.08, 0.08)
         image = np.where(image > -1, np.clip(spread, -1, 1), -1).astype(np.float32)
-        yield samples.flipped(rng, image, samples.crop(example.mask, place, 0).astype(np.uint8))
+        mask = samples.crop(example.mask, *window, 0).astype(np.uint8)
+        yield samples.flipped(rng, image, mask)
 
 
 def judge(bundle: Bundle, examples: list[Example], name: str) -> list[dict]:

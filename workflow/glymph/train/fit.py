@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,7 +63,8 @@ def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
 class Task:
     """What is trained: a network, its samples, and the held-out ones (image, label) to stop by.
 
-    ``weights``: what to start from, None for random ones.
+    ``weights``: what to start from, None for random ones. ``made_of``: fingerprints of the code and
+    the files behind the samples.
     """
 
     network: dict
@@ -69,13 +72,25 @@ class Task:
     validation: list
     settings: dict
     weights: dict | None = None
+    made_of: tuple[str, ...] = ()
+
+    def identity(self) -> str:
+        """What a checkpoint must share to be gone on from: all but how long the training takes."""
+        length = ("steps", "patience")
+        settings = {k: v for k, v in self.settings.items() if k not in length}
+        text = json.dumps([self.network, settings, self.made_of], sort_keys=True)
+        found = hashlib.sha256(text.encode())
+        for _, tensor in sorted((self.weights or {}).items()):
+            found.update(tensor.cpu().numpy().tobytes())
+        return found.hexdigest()[:12]
 
 
 def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[str, torch.Tensor]:
     """Train until ``settings["steps"]`` or until ``patience`` validations bring nothing better.
 
-    Writes ``folder``/checkpoint.pt, from which a later call goes on, and curve.tsv. Returns the
-    averaged weights of the best validation.
+    Writes ``folder``/checkpoint.pt, from which a later call for the same `Task.identity` goes on,
+    and curve.tsv; those of another task are deleted. Returns the averaged weights of the best
+    validation.
     """
     settings = task.settings
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,9 +102,12 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings["rate"], weight_decay=0.01)
     state = {"step": 0, "best": -1.0, "since": 0, "weights": None}
     average = {k: v.detach().clone() for k, v in net.state_dict().items()}
-    path = folder / "checkpoint.pt"
-    if path.is_file():
-        saved = torch.load(path, map_location=device, weights_only=True)
+    path, identity = folder / "checkpoint.pt", task.identity()
+    saved = torch.load(path, map_location=device, weights_only=True) if path.is_file() else {}
+    if saved.get("identity") != identity:
+        path.unlink(missing_ok=True)
+        (folder / "curve.tsv").unlink(missing_ok=True)
+    else:
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         average, state = saved["average"], saved["state"]
@@ -125,7 +143,7 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
             _note(folder, state["step"], np.mean(losses[-settings["validate_every"] :]), score)
             torch.save(
                 {"net": net.state_dict(), "optimizer": optimizer.state_dict(),
-                 "average": average, "state": state}, path,
+                 "average": average, "state": state, "identity": identity}, path,
             )  # fmt: skip
     return {k: v.cpu() for k, v in (state["weights"] or average).items()}
 

@@ -43,7 +43,7 @@ RANGES = {
 def draw_acquisition(rng: np.random.Generator, t1w_only: float = 0.15) -> Acquisition:
     """Draw an acquisition inside `RANGES`; a share ``t1w_only`` has no T2w."""
     low, high = RANGES["noise"]
-    noise = low + (high - low) * rng.random(2) ** 2  # half the scans below a quarter of the range
+    noise = low + (high - low) * rng.random(2) ** 1.5  # half the scans in the lowest third
     thick = rng.random() < 0.3
     return Acquisition(
         noise_t1w=float(noise[0]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glymph.anat.vbnet import scaled
+from glymph.common.bundle import PLANES
 from glymph.epvs import atlas
 from glymph.train.anatomy import (
     Head,
@@ -33,6 +34,7 @@ LABEL_SHARE = 0.4
 """A voxel belongs to a perivascular space from this partial volume on. At 0.4 the labelled voxels
 fill the volume of the spaces themselves (to 3 %, widths of 0.5 to 3 mm); at 0.3 a fifth more."""
 BLOCK = (96, 96, 24)
+"""Voxels of a block: two sides of a slice, and how many slices."""
 RENDERINGS = 3
 PER_BLOCK = 6
 POOL = 120
@@ -53,26 +55,33 @@ def draw_contents(rng, head: Head, tissues: Tissues, scale: float, tubes: int) -
 
 
 def epvs_blocks(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (image (2, x, y, z) in [-1, 1], label (x, y, z)) of 1 mm blocks about random places.
+    """Pairs (image (2, *`BLOCK`) in [-1, 1], label `BLOCK`) of 1 mm blocks about random places.
 
-    Every block is taken `RENDERINGS` times, with other contrasts and noise: anatomy costs more.
+    The last axis runs across slices of a random plane. Every block is taken `RENDERINGS` times,
+    with other contrasts and noise: anatomy costs more.
     """
     rng = np.random.default_rng(seed)
     while True:
         head = draw_head(rng)
         for _ in range(2):
-            tissues, contents, label = epvs_block(rng, head)
+            order = PLANES[str(rng.choice(list(PLANES)))]
+            tissues, contents, label = epvs_block(rng, head, order)
             for _ in range(RENDERINGS):
-                yield render_pair(rng, tissues, contents, draw_acquisition(rng)), label
+                image = render_pair(rng, tissues, contents, draw_acquisition(rng))
+                yield image.transpose(0, *(1 + axis for axis in order)), label.transpose(order)
 
 
-def epvs_block(rng, head: Head) -> tuple[Tissues, Contents, np.ndarray]:
-    """One block: tissue, perivascular spaces and their look-alikes about a random place."""
+def epvs_block(rng, head: Head, order=PLANES["axial"]) -> tuple[Tissues, Contents, np.ndarray]:
+    """One block: tissue, perivascular spaces and their look-alikes about a random place.
+
+    Axes run along x, y, z; the block is thin across the slices of ``order`` (one of `PLANES`).
+    """
     centre = head.from_mni(_draw_centre(rng)[None])[0]
-    low = centre - np.array(BLOCK) / 2 + rng.uniform(-0.5, 0.5, 3)
-    tissues = render_tissues(head, rng, low, BLOCK, 1.0)
+    shape = tuple(int(n) for n in np.array(BLOCK)[np.argsort(order)])
+    low = centre - np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)
+    tissues = render_tissues(head, rng, low, shape, 1.0)
     scale = float(tissues.tissue.sum()) / 1.2e6
-    tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 30)], p=[0.1, 0.4, 0.5]))
+    tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 30)], p=[0.2, 0.35, 0.45]))
     contents, label, _ = draw_contents(rng, head, tissues, 3 * scale, tubes)
     return tissues, contents, label
 
@@ -90,7 +99,8 @@ def _draw_centre(rng) -> np.ndarray:
 
 
 def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Axial slices (2, 96, 96) and labels (96, 96), most of them chosen where there is a label.
+    """Slices (2, 96, 96) of all planes, with labels (96, 96); most are chosen where there is a
+    label.
 
     They pass through a pool, so that a batch holds slices of many heads.
     """
@@ -106,16 +116,25 @@ def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             yield pool.pop(int(rng.integers(len(pool))))
 
 
-def crop(volume: np.ndarray, place, empty: float) -> np.ndarray:
-    """The axial square of ``volume`` (x, y, z) about voxel ``place``, ``empty`` beyond its edge."""
-    side = BLOCK[0]
-    plane = np.pad(volume[:, :, place[2]], side, constant_values=empty)
+def draw_window(rng, places: np.ndarray) -> tuple[str, np.ndarray]:
+    """A plane, and a voxel near one of ``places`` (n, 3): moved at random within the plane."""
+    plane = str(rng.choice(list(PLANES)))
+    place = places[rng.integers(len(places))].copy()
+    place[list(PLANES[plane][:2])] += rng.integers(-30, 31, 2)
+    return plane, place
+
+
+def crop(volume: np.ndarray, plane: str, place, empty: float) -> np.ndarray:
+    """The square of ``volume`` (x, y, z) in ``plane`` about voxel ``place``, ``empty`` beyond."""
+    order, side = list(PLANES[plane]), BLOCK[0]
+    volume, place = volume.transpose(order), np.asarray(place)[order]
+    whole = np.pad(volume[:, :, place[2]], side, constant_values=empty)
     x, y = np.clip(place[:2], 0, np.array(volume.shape[:2]) - 1) + side - side // 2
-    return plane[x : x + side, y : y + side]
+    return whole[x : x + side, y : y + side]
 
 
 def flipped(rng, image: np.ndarray, label: np.ndarray):
-    """Left-right and, less often, front-back mirror images."""
+    """Mirror images along the first axis and, less often, along the second."""
     if rng.random() < 0.5:
         image, label = image[:, ::-1], label[::-1]
     if rng.random() < 0.2:

@@ -1,5 +1,6 @@
 """Fine-tune the network of perivascular spaces on a rater's masks (rule train_finetune)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ from glymph.common.bundle import folder_of, load_bundle
 from glymph.common.errors import BadInput
 from glymph.common.images import array, load, volume
 from glymph.common.job import run
+from glymph.common.provenance import file_hash
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.epvs.prepare import Grid, resample
@@ -27,6 +29,8 @@ def main(snakemake):
     base = load_bundle(folder_of("epvs", params.base), snakemake.threads)
     network = {k: v for k, v in base.settings["network_def"].items() if k != "_target_"}
     task, held_out = make_task(examples, base.net.state_dict(), network, params.settings)
+    hashes = (file_hash(path) for path in (*source.t1w, *source.t2w, *source.labels, *source.masks))
+    task = replace(task, made_of=(params.code, *params.subjects, *hashes))
     scratch = Path(params.scratch)
     weights = train(task, scratch, snakemake.threads, device_of(params.device))
     folder = Path(out.weights).parents[1]

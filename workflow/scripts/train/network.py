@@ -1,5 +1,6 @@
 """Train one network and write its bundle (rule train_network)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from glymph.common.job import run
@@ -11,7 +12,7 @@ from glymph.train.networks import make_task
 def main(snakemake):
     name, params, out = snakemake.wildcards.network, snakemake.params, snakemake.output
     folder = Path(out.weights).parents[1]
-    task = make_task(name, params.settings)
+    task = replace(make_task(name, params.settings), made_of=(params.code,))
     weights = train(task, Path(params.scratch), snakemake.threads, device_of(params.device))
     write_bundle(name, weights, params.settings, folder, params.command)
     draw_curve(Path(params.scratch) / "curve.tsv", Path(out.curve))
