@@ -1,5 +1,6 @@
 """The words and tables of the report say what the numbers say."""
 
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -108,6 +109,20 @@ def test_no_text_in_a_figure_is_below_seven_points(report_on):
         assert figure.get_figwidth() <= figures.WIDTH + 1e-6, name
         for item in figure.findobj(lambda a: hasattr(a, "get_fontsize")):
             assert item.get_fontsize() >= 7 or not item.get_text(), (name, item.get_text())
+
+
+def test_figures_show_numbers_and_names_as_people_write_them(report_on):
+    """No markup of formulas in what is shown, and names of groups beside, not on one another."""
+    table = draw({"AD": 12, "aMCI": 12, "NC": 12})
+    table["epvs_total_fraction_brain"] = table["epvs_total_volume_mm3"] / 1.2e6
+    for name, figure in figures.draw_all(report_on(table)).items():
+        with figures.plt.rc_context(figures.STYLE):
+            figure.canvas.draw()
+        for item in figure.findobj(lambda a: hasattr(a, "get_fontsize")):
+            assert "$" not in item.get_text() and "\\" not in item.get_text(), (name, item)
+        for axis in figure.axes if name.startswith("groups") else []:
+            boxes = [label.get_window_extent() for label in axis.get_xticklabels()]
+            assert all(a.x1 < b.x0 for a, b in pairwise(boxes)), name
 
 
 def test_group_colours_differ_in_grey(report_on):

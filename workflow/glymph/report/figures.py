@@ -95,7 +95,7 @@ def _raincloud(axis, results: Results, frame: pd.DataFrame, metric: str) -> None
     )
     axis.set_xlim(-0.5, len(results.groups) - 0.35)
     axis.set_ylabel(short_label(metric))
-    axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5), useMathText=True)
+    axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5))
 
 
 def _brackets(axis, results: Results, metric: str) -> None:
