@@ -79,13 +79,16 @@ def test_raters_masks_bring_the_agreement(skeleton):
     assert (jobs["epvs_agreement"], jobs["metrics_agreement"]) == (1, 1)
 
 
-def test_training_is_a_target_of_its_own(skeleton):
-    bids = skeleton("sub-01", "T1w.nii.gz")
-    jobs, _ = plan(
-        bids, "train", "--configfile", ROOT / "config/config.yaml", ROOT / "config/train.yaml",
-        train="{output_dir: new}",
-    )  # fmt: skip
-    assert jobs == {"train": 1, "train_network": 3}
+def test_training_is_a_target_that_needs_no_dataset(tmp_path):
+    """The command of the README as it stands, in an empty folder."""
+    files = (ROOT / "config/config.yaml", ROOT / "config/train.yaml")
+    _, output = snakemake("-n", "train", "--configfile", *files, cwd=tmp_path)
+    assert planned(output) == {"train": 1, "train_network": 3}
+    _, output = snakemake("-n", "--configfile", *files, cwd=tmp_path)
+    assert planned(output) == {"all": 1}  # and that has nothing to do
+    (tmp_path / "mine.yaml").write_text("bids_dir: null")
+    code, output = snakemake("-n", "--configfile", files[0], "mine.yaml", cwd=tmp_path, check=False)
+    assert code != 0 and "set it to your BIDS dataset" in output
 
 
 def test_finetuning_uses_the_rater_s_subjects(skeleton):

@@ -56,7 +56,9 @@ with for_the_user():
     for path in RATINGS if workflow.is_main_process else []:
         ratings.read_ratings(path)
 
-if workflow.is_main_process and config["metrics_table"]:
+if workflow.is_main_process and cohort.no_dataset(config):
+    logger.info("No dataset is read (bids_dir: null); the target 'train' needs none.")
+elif workflow.is_main_process and config["metrics_table"]:
     logger.info(f"Statistics and report of {config['metrics_table']}; no images are read.")
 elif workflow.is_main_process:
     for line in COHORT.summary():
@@ -288,6 +290,8 @@ def targets(level):
         models = config.get("train", {})
         weights = "{output_dir}/{network}/models/model.pt"
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
+    if cohort.no_dataset(config):
+        return []
     if level == "group":
         pages = [f"{OUT}/report/report.html"] if has_groups() else []
         if config["metrics_table"]:

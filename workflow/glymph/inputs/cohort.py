@@ -83,9 +83,14 @@ class Cohort:
         return lines
 
 
+def no_dataset(config: dict) -> bool:
+    """Whether no images are wanted: networks learn from synthetic ones."""
+    return config["bids_dir"] is None and not config["path_table"]
+
+
 def participants_file(config: dict) -> Path | None:
     """The participants table in use: the configured one, that of the dataset, or None."""
-    if config["metrics_table"]:
+    if config["metrics_table"] or no_dataset(config):
         return None
     if config["participants"]["table"]:
         return Path(config["participants"]["table"])
@@ -151,6 +156,10 @@ def _index(config: dict) -> list[Scan]:
         return []
     if config["path_table"]:
         return read_path_table(config["path_table"])
+    if no_dataset(config):
+        if "train" in config:
+            return []
+        raise CohortError("bids_dir is null; set it to your BIDS dataset")
     inputs, epvs = config["inputs"], config["epvs"]
     patterns = {"brain_mask": config["anat"]["brain_mask"]}
     patterns |= {kind: epvs[kind] for kind in PROVIDED if kind in epvs}
