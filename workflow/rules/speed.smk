@@ -7,14 +7,19 @@ one kind. A name that another version of snakemake lacks is passed over.
 import atexit
 import functools
 import gc
+import sys
 import threading
 
 import snakemake.common
 import snakemake.dag
+import snakemake.io
+import snakemake.iocontainers
 import snakemake.jobs
+import snakemake.output_index
 import snakemake.rules
 import snakemake.sourcecache
 from snakemake.scheduling.job_scheduler import JobScheduler
+from snakemake.settings.enums import Quietness
 
 
 def wake_scheduler_once():
@@ -88,7 +93,95 @@ def trust_outputs_to_be_files():
         snakemake.dag.DAG.check_directory_outputs = lambda dag: None
 
 
+def find_sources_once():
+    """Find the file of a rule's script once, not for every job; none of ours depends on wildcards."""
+    find = getattr(snakemake.jobs.Job, "_path_to_source_file", None)
+    if not find:
+        return
+    found = {}
+
+    def once(job, path):
+        key = (job.rule.name, str(path))
+        if key not in found:
+            found[key] = find(job, path)
+        return found[key]
+
+    snakemake.jobs.Job._path_to_source_file = once
+
+
+def read_flags_quickly():
+    """Ask a file for its flags without the abstract class that all kinds of files share.
+
+    Snakemake asks three hundred times per job.
+    """
+    general = snakemake.io.is_flagged
+    kinds = {snakemake.io._IOFile, snakemake.io.AnnotatedString}
+
+    def is_flagged(value, flag):
+        kind = type(value)
+        if kind in kinds:
+            flags = value.flags
+            return flag in flags and bool(flags[flag])
+        return kind is not str and general(value, flag)
+
+    for library in list(sys.modules.values()):
+        if vars(library).get("is_flagged") is general:
+            library.is_flagged = is_flagged
+
+
+def find_producers_by_ending():
+    """Look up which rules may make a file by its ending too: most of ours begin alike."""
+    index = snakemake.output_index.OutputIndex
+    if not hasattr(index, "match"):
+        return
+
+    def begin(self, makers):
+        self._by_ending = {}
+        for maker in makers:
+            for product in maker.products():
+                ending, start = str(product.constant_suffix()), str(product.constant_prefix())
+                same_length = self._by_ending.setdefault(len(ending), {})
+                same_length.setdefault(ending, []).append((start, maker))
+
+    def match(self, target):
+        return {
+            maker
+            for length, endings in self._by_ending.items()
+            for start, maker in endings.get(target[len(target) - length :], ())
+            if target.startswith(start)
+        }
+
+    index.__init__, index.match = begin, match
+
+
+def describe_no_jobs_in_quiet_dry_runs():
+    """With --quiet a dry run prints no jobs; snakemake still puts each into words."""
+    describe = getattr(snakemake.jobs.Job, "log_info", None)
+    if not describe:
+        return
+
+    def log_info(job, *arguments, **options):
+        quiet = job.dag.workflow.output_settings.quiet or ()
+        if not (job.dag.workflow.dryrun and {Quietness.RULES, Quietness.ALL} & set(quiet)):
+            describe(job, *arguments, **options)
+
+    snakemake.jobs.Job.log_info = log_info
+
+
+def share_guards():
+    """Let all lists of files share the guards of their names: two objects each otherwise."""
+    guard = getattr(snakemake.iocontainers, "AttributeGuard", None)
+    if guard:
+        shared = {}
+        guard.__new__ = lambda kind, name: shared.setdefault(name, object.__new__(kind))
+
+
 wake_scheduler_once()
+describe_no_jobs_in_quiet_dry_runs()
+share_guards()
+find_sources_once()
+read_flags_quickly()
+find_producers_by_ending()
 look_for_scripts_once()
 write_messages_from_wildcards()
 take_environments_from_rules()
