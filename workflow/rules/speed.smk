@@ -115,14 +115,15 @@ def read_flags_quickly():
     Snakemake asks three hundred times per job.
     """
     general = snakemake.io.is_flagged
-    kinds = {snakemake.io._IOFile, snakemake.io.AnnotatedString}
+    file, marked = snakemake.io._IOFile, snakemake.io.AnnotatedString
 
     def is_flagged(value, flag):
-        kind = type(value)
-        if kind in kinds:
+        if type(value) is file:
+            value = value._file
+        if type(value) is marked:
             flags = value.flags
             return flag in flags and bool(flags[flag])
-        return kind is not str and general(value, flag)
+        return type(value) is not str and general(value, flag)
 
     for library in list(sys.modules.values()):
         if vars(library).get("is_flagged") is general:
@@ -168,6 +169,55 @@ def describe_no_jobs_in_quiet_dry_runs():
     snakemake.jobs.Job.log_info = log_info
 
 
+def free_no_resources_in_dry_runs():
+    """A dry run takes no resources; snakemake still computes those of every job to give them back."""
+    free = getattr(JobScheduler, "_free_resources", None)
+    if not free:
+        return
+
+    def when_taken(scheduler, job):
+        if not scheduler.dryrun:
+            free(scheduler, job)
+
+    JobScheduler._free_resources = when_taken
+
+
+def keep_plain_names_plain():
+    """Leave the names of files without flags as they are, until somebody wants to flag one.
+
+    Snakemake wraps each of them once more: a quarter of the memory of a plan.
+    """
+    kind = snakemake.io._IOFile
+    clone, read = getattr(kind, "clone_flags", None), kind.flags.fget
+    if not clone:
+        return
+
+    def clone_flags(file, other, *arguments, **options):
+        if type(file._file) is not str or (type(other._file) is not str and other.flags):
+            clone(file, other, *arguments, **options)
+
+    def flags(file):
+        if type(file._file) is str:
+            file._file = snakemake.io.AnnotatedString(file._file)
+        return read(file)
+
+    kind.clone_flags, kind.flags = clone_flags, property(flags)
+
+
+def share_empty_sets():
+    """Let jobs share the empty sets of their marked outputs, which nothing changes later."""
+    begin, none = snakemake.jobs.Job.__init__, frozenset()
+    marks = ("temp_output", "protected_output", "touch_output", "pipe_or_service_output")
+
+    def begin_sharing(job, *arguments, **options):
+        begin(job, *arguments, **options)
+        for mark in marks:
+            if getattr(job, mark, True) == none:
+                setattr(job, mark, none)
+
+    snakemake.jobs.Job.__init__ = begin_sharing
+
+
 def share_guards():
     """Let all lists of files share the guards of their names: two objects each otherwise."""
     guard = getattr(snakemake.iocontainers, "AttributeGuard", None)
@@ -178,7 +228,10 @@ def share_guards():
 
 wake_scheduler_once()
 describe_no_jobs_in_quiet_dry_runs()
+free_no_resources_in_dry_runs()
 share_guards()
+keep_plain_names_plain()
+share_empty_sets()
 find_sources_once()
 read_flags_quickly()
 find_producers_by_ending()
