@@ -126,7 +126,7 @@ def read_flags_quickly():
         return type(value) is not str and general(value, flag)
 
     for library in list(sys.modules.values()):
-        if vars(library).get("is_flagged") is general:
+        if getattr(library, "__dict__", {}).get("is_flagged") is general:
             library.is_flagged = is_flagged
 
 

@@ -113,7 +113,7 @@ class VBNet(nn.Module):
         )
         nn.init.constant_(self.last[1].adn.N.weight, SHARPNESS)
         if dims == 2:
-            self.to(memory_format=torch.channels_last)  # a quarter faster
+            self.to(memory_format=torch.channels_last)  # faster by 10 to 25 %
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if any(size % STRIDE for size in x.shape[2:]):
