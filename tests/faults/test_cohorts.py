@@ -1,7 +1,9 @@
 """Cohorts that change between runs, runs that meet, and a large cohort with many faults."""
 
 import gzip
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import nibabel as nib
@@ -54,12 +56,15 @@ def test_two_runs_at_once(finished, clean, tmp_path):
     --unlock; a dry run beside a run does it no harm."""
     other = copy(finished, tmp_path / "other", "out", ".snakemake")
     with Run(finished, alps="{min_coverage: 0.45}") as work:
-        work.job("alps_index")
+        # held, so that it is at work for as long as the others try
+        at_work = work.job("alps_index")
+        os.kill(at_work, signal.SIGSTOP)
         output = run(other, "--forcerun", "metrics_group", fails=True, out=finished / "out")
         assert "another run, or a job that one has left behind, is writing" in output
         run(finished, "--unlock")
         assert "is writing to output_dir" in run(finished, fails=True)
         run(finished, "-n", bids=other / "bids", exclude="[sub-NC01]")
+        os.kill(at_work, signal.SIGCONT)
         code, output = work.end()
     assert code == 0, output
     assert tables(finished) == tables(clean)
