@@ -62,7 +62,8 @@ def test_two_runs_at_once(finished, clean, tmp_path):
         output = run(other, "--forcerun", "metrics_group", fails=True, out=finished / "out")
         assert "another run, or a job that one has left behind, is writing" in output
         run(finished, "--unlock")
-        assert "is writing to output_dir" in run(finished, fails=True)
+        output = run(finished, "--forcerun", "metrics_group", fails=True)
+        assert "is writing to output_dir" in output
         run(finished, "-n", bids=other / "bids", exclude="[sub-NC01]")
         os.kill(at_work, signal.SIGCONT)
         code, output = work.end()
