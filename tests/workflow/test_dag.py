@@ -91,6 +91,21 @@ def test_training_is_a_target_that_needs_no_dataset(tmp_path):
     assert code != 0 and "set it to your BIDS dataset" in output
 
 
+def test_a_table_needs_no_dataset_beside_it(skeleton, tmp_path):
+    """With bids_dir: null too, a table of metrics or of paths is what the run starts from."""
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    (tmp_path / "mine.tsv").write_text("participant_id\tgroup\nsub-01\tNC\nsub-02\tAD\n")
+    image = bids / "sub-01/anat/sub-01_T1w.nii.gz"
+    (tmp_path / "paths.tsv").write_text(f"participant_id\tT1w\nsub-01\t{image}\n")
+    for key, table, rule in [
+        ("metrics_table", "mine.tsv", "report_page"), ("path_table", "paths.tsv", "anat_preproc"),
+    ]:  # fmt: skip
+        (tmp_path / "null.yaml").write_text(f"bids_dir: null\n{key}: {table}\n")
+        files = (ROOT / "config/config.yaml", "null.yaml")
+        _, output = snakemake("-n", "--configfile", *files, cwd=tmp_path)
+        assert planned(output)[rule] == 1
+
+
 def test_finetuning_uses_the_rater_s_subjects(skeleton):
     skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz")
     bids = skeleton("sub-02", "T1w.nii.gz", "T2w.nii.gz")

@@ -84,8 +84,8 @@ class Cohort:
 
 
 def no_dataset(config: dict) -> bool:
-    """Whether no images are wanted: networks learn from synthetic ones."""
-    return config["bids_dir"] is None and not config["path_table"]
+    """Whether there is neither a dataset nor a table: networks learn from synthetic images."""
+    return not any(config[key] for key in ("bids_dir", "path_table", "metrics_table"))
 
 
 def participants_file(config: dict) -> Path | None:
@@ -94,8 +94,10 @@ def participants_file(config: dict) -> Path | None:
         return None
     if config["participants"]["table"]:
         return Path(config["participants"]["table"])
+    if config["path_table"]:
+        return None
     default = Path(config["bids_dir"]) / "participants.tsv"
-    return default if not config["path_table"] and default.is_file() else None
+    return default if default.is_file() else None
 
 
 def review_folder(config: dict) -> Path:
