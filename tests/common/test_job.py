@@ -10,11 +10,12 @@ import pytest
 
 from glymph.common.errors import BadInput, Stop, read_stop, write_stop
 from glymph.common.images import load, read_json, save, write_json
+from glymph.common.integrity import checksum
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def job(folder, body, *, inputs=(), pass_stops=True):
+def job(folder, body, *, inputs=(), pass_stops=True, sources=None):
     """Run ``body`` as main(snakemake) in a process of its own; returns (exit code, log, output)."""
     script = textwrap.dedent(f"""
         from types import SimpleNamespace
@@ -29,7 +30,8 @@ def job(folder, body, *, inputs=(), pass_stops=True):
 
         run(main, SimpleNamespace(
             input={list(map(str, inputs))!r}, output=["out.json", "out.nii.gz"], log=["job.log"],
-            threads=3, rule="stage_step", params=None, config=dict(output_dir=".")),
+            threads=3, rule="stage_step",
+            params=SimpleNamespace(sources={sources or {}!r}), config=dict(output_dir=".")),
             pass_stops={pass_stops})
     """).replace("        {", "{")
     (folder / "script.py").write_text(textwrap.dedent(script))
@@ -83,6 +85,18 @@ def test_a_fault_fails_the_job_and_leaves_no_stop(tmp_path):
     assert code == 1
     assert "MemoryError: no room" in log
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("body", ["pass", "raise OSError('3 bytes missing')",
+                                  "raise BadInput('is odd')"])  # fmt: skip
+def test_a_source_replaced_during_the_job_is_the_reason(tmp_path, body):
+    """Whatever the work makes of a file that is half old, half new: a result, an error, a stop."""
+    source = tmp_path / "T1w.nii.gz"
+    source.write_text("old")
+    code, log, _ = job(tmp_path, f"open('T1w.nii.gz', 'w').write('new'); {body}",
+                       sources={source.name: checksum(source)})  # fmt: skip
+    assert code == 1
+    assert "FAILED in stage_step: T1w.nii.gz: this file changed while the workflow was run" in log
 
 
 def test_stop_reads_like_a_sentence():

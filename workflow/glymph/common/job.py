@@ -43,8 +43,12 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
         integrity.check_sources(sources)
         integrity.check_results(snakemake.input, folder)
         integrity.begin(snakemake.output, folder)
-        _make(main, snakemake, pass_stops, leave_stops)
-        integrity.check_sources(sources)
+        try:
+            _make(main, snakemake, pass_stops, leave_stops)
+        finally:
+            # Also where that failed: a file replaced while it is read is half old and half new, and
+            # what the reader says of it is not the reason.
+            integrity.check_sources(sources)
         integrity.finish(snakemake.output, folder)
     except Fault as fault:
         print(f"FAILED in {snakemake.rule}: {fault}", flush=True)
