@@ -97,6 +97,14 @@ class Run:
         """Wait for a job of ``rule`` to work; returns the pid of the process that does it."""
         return self.wait_for(lambda: self._script_of(rule), f"a job of {rule}")
 
+    @contextlib.contextmanager
+    def held(self, rule):
+        """The first job of ``rule`` stands still meanwhile, however fast or busy the machine is."""
+        pid = self.job(rule)
+        os.kill(pid, signal.SIGSTOP)
+        yield pid
+        os.kill(pid, signal.SIGCONT)
+
     def jobs(self, *rules):
         """(rule, pid) of the first job of each of these rules, in the order in which they work."""
         waiting = list(rules)
@@ -107,16 +115,26 @@ class Run:
 
     def _script_of(self, rule):
         """The job's script has opened its log; its own process and no other's has."""
-        for place in Path("/proc").glob("[0-9]*"):
-            try:
-                if os.getsid(int(place.name)) != self.process.pid:
-                    continue
-                log = os.readlink(place / "fd" / "1")
-            except OSError:
-                continue
-            if re.search(rf"{rule}(_\w+)?\.log$", log):
-                return int(place.name)
+        for place in self._processes():
+            with contextlib.suppress(OSError):
+                if re.search(rf"{rule}(_\w+)?\.log$", os.readlink(place / "fd" / "1")):
+                    return int(place.name)
         return None
+
+    def _processes(self):
+        """Folders in /proc of what this run has started and has not ended."""
+        for place in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                ended = (place / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
+                if os.getsid(int(place.name)) == self.process.pid and not ended:
+                    yield place
+
+    def wait_for_jobs(self):
+        """Wait until no job works that a killed snakemake has left behind."""
+        deadline = time.time() + LIMIT_S
+        while any(self._processes()):
+            assert time.time() < deadline, "jobs do not end"
+            time.sleep(0.02)
 
     def kill(self):
         """kill -9 of the whole process group, as at a power cut."""

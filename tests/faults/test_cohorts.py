@@ -1,9 +1,7 @@
 """Cohorts that change between runs, runs that meet, and a large cohort with many faults."""
 
 import gzip
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import nibabel as nib
@@ -56,16 +54,13 @@ def test_two_runs_at_once(finished, clean, tmp_path):
     --unlock; a dry run beside a run does it no harm."""
     other = copy(finished, tmp_path / "other", "out", ".snakemake")
     with Run(finished, alps="{min_coverage: 0.45}") as work:
-        # held, so that it is at work for as long as the others try
-        at_work = work.job("alps_index")
-        os.kill(at_work, signal.SIGSTOP)
-        output = run(other, "--forcerun", "metrics_group", fails=True, out=finished / "out")
-        assert "another run, or a job that one has left behind, is writing" in output
-        run(finished, "--unlock")
-        output = run(finished, "--forcerun", "metrics_group", fails=True)
-        assert "is writing to output_dir" in output
-        run(finished, "-n", bids=other / "bids", exclude="[sub-NC01]")
-        os.kill(at_work, signal.SIGCONT)
+        with work.held("alps_index"):
+            output = run(other, "--forcerun", "metrics_group", fails=True, out=finished / "out")
+            assert "another run, or a job that one has left behind, is writing" in output
+            run(finished, "--unlock")
+            output = run(finished, "--forcerun", "metrics_group", fails=True)
+            assert "is writing to output_dir" in output
+            run(finished, "-n", bids=other / "bids", exclude="[sub-NC01]")
         code, output = work.end()
     assert code == 0, output
     assert tables(finished) == tables(clean)

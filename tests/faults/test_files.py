@@ -66,11 +66,11 @@ def test_image_replaced_during_the_run(finished, clean):
     originals = {kind: image(clean, "sub-NC01", kind) for kind in ("T1w", "dwi")}
     change_nc01(finished)
     with Run(finished) as work:
-        work.job("anat_preproc")
-        for kind, original in originals.items():
-            scratch = finished / "scratch"
-            shutil.copy2(original, scratch)
-            scratch.replace(image(finished, "sub-NC01", kind))
+        with work.held("anat_preproc"):
+            for kind, original in originals.items():
+                scratch = finished / "scratch"
+                shutil.copy2(original, scratch)
+                scratch.replace(image(finished, "sub-NC01", kind))
         code, output = work.end()
     assert code != 0
     for kind in originals:
@@ -104,8 +104,8 @@ def test_damaged_weights(fresh):
               "exclude": "[sub-MCI01,sub-NC01]"}  # fmt: skip
     sound = weights.read_bytes()
     with Run(fresh, **config) as work:
-        work.job("anat_preproc")
-        overwrite(weights)
+        with work.held("anat_preproc"):
+            overwrite(weights)
         code, output = work.end()
     assert code != 0
     message = "bundle/models/model.pt: the weights are not those that the bundle's metadata name"

@@ -73,13 +73,13 @@ def test_kill_9_of_snakemake_alone(finished, clean, changed_row):
     refused until they end."""
     change_nc01(finished)
     with Run(finished) as work:
-        job = work.job("anat_preproc")
-        os.kill(work.process.pid, signal.SIGKILL)
-        work.process.wait()
-        unlock(finished)
-        output = run(finished, fails=True)
-        assert "a job that one has left behind, is writing to output_dir" in output
-        os.kill(job, 0)  # it lives still
+        with work.held("anat_preproc"):
+            os.kill(work.process.pid, signal.SIGKILL)
+            work.process.wait()
+            unlock(finished)
+            output = run(finished, fails=True)
+            assert "a job that one has left behind, is writing to output_dir" in output
+        work.wait_for_jobs()
     run(finished)
     expect(finished, clean, changed_row)
 
