@@ -14,6 +14,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from epvs_synthesis import without_lesions
 from scipy import ndimage
 
 from glymph.common.bundle import folder_of, load_bundle
@@ -83,6 +84,7 @@ def main() -> None:
     parser.add_argument("unit")
     parser.add_argument("--tubes", type=int, default=60)
     parser.add_argument("--bundle")
+    parser.add_argument("--csf-likeness", type=float, default=0.7, help="as epvs.csf_likeness")
     options = parser.parse_args()
     stem = options.results / options.unit / "anat" / f"{options.unit}_space-T1w_res-1mm"
     images = {k: nib.load(f"{stem}_desc-{k}.nii.gz") for k in ("norm_T1w", "norm_T2w")}
@@ -94,7 +96,11 @@ def main() -> None:
         "network": lambda a, b: by_network(a, b, labels, bundle) > 0.5,
         "frangi 0.1": lambda a, b: by_frangi(a, b, labels, 0.1) > 0.5,
     }
-    before = {name: method(t1w, t2w) for name, method in methods.items()}
+
+    def find(name, *pair):
+        return without_lesions(methods[name](*pair), *pair, labels, options.csf_likeness)
+
+    before = {name: find(name, t1w, t2w) for name in methods}
     for name, mask in before.items():
         objects = find_objects(mask.astype(np.float32), labels, region.affine)
         regions = [o.region for o in objects]
@@ -108,8 +114,8 @@ def main() -> None:
     soft = 0.8 * ndimage.gaussian_filter(share, 0.55)
     for kind, part in (("crisp", share), ("softened", soft)):
         pair = [planted(i, level, part) for i, level in zip((t1w, t2w), CSF, strict=True)]
-        for name, method in methods.items():
-            print(kind, name, measure(method(*pair), before[name], truth, labels))
+        for name in methods:
+            print(kind, name, measure(find(name, *pair), before[name], truth, labels))
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import pandas as pd
 from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
 from glymph.epvs.census import find_objects
+from glymph.epvs.lesions import unlike_csf
 from glymph.epvs.segment import by_frangi, by_network
 from glymph.train.images import ORDINARY, outside
 from glymph.train.samples import whole_head
@@ -118,6 +119,17 @@ def frangi_share(head, taken, threshold: float) -> np.ndarray:
     return by_frangi(image[0], image[1] if taken.t2w else None, head.domain, threshold)
 
 
+def without_lesions(found, t1w, t2w, domain, least: float) -> np.ndarray:
+    """``found`` (bool) without the objects that the census leaves out as unlike CSF."""
+    objects = find_objects(found.astype(np.float32), domain, np.eye(4))
+    kept = found.copy()
+    if t2w is not None:
+        unlike = unlike_csf(objects, t1w, t2w, domain, least)
+        for item in (o for o, lesion in zip(objects, unlike, strict=True) if lesion):
+            kept[tuple(item.voxels.T)] = False
+    return kept
+
+
 def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
     """One head: its tallies by (setting, method), and (hits, objects) by kind of object."""
     tallies, detail = defaultdict(Tally), defaultdict(lambda: np.zeros(2, int))
@@ -128,9 +140,11 @@ def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
         image = head.take(taken)
         t2w = image[1] if taken.t2w else None
         found = by_network(image[0], t2w, head.domain, bundle) > 0.5
+        found = without_lesions(found, image[0], t2w, head.domain, options.csf_likeness)
         hits = tallies[name, "network"].add(found, head.label, head.domain)
         if number < options.frangi_heads and name in AGAINST_FRANGI:
             found = frangi_share(head, taken, thresholds[name]) > 0.5
+            found = without_lesions(found, image[0], t2w, head.domain, options.csf_likeness)
             tallies[name, "frangi"].add(found, head.label, head.domain)
         for item, hit in hits if name == "ordinary" else []:
             for key in kinds(item, head.share):
@@ -145,6 +159,7 @@ def main() -> None:
     parser.add_argument("--other-heads", type=int, default=6, help="in every other one")
     parser.add_argument("--frangi-heads", type=int, default=4, help="on which Frangi runs too")
     parser.add_argument("--bundle")
+    parser.add_argument("--csf-likeness", type=float, default=0.7, help="as epvs.csf_likeness")
     parser.add_argument("--jobs", type=int, default=1, help="heads at a time")
     options = parser.parse_args()
     thresholds = tune_frangi(2) if options.frangi_heads else {}

@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def snakemake(*args, cwd, check=True, cores=2, timeout=3000):
-    """Run snakemake on this repository from ``cwd``; returns (exit code, all output)."""
+def snakemake(*args, cwd, check=True, cores=2, timeout=3000, snakefile=ROOT / "Snakefile"):
+    """Run snakemake, on this repository, from ``cwd``; returns (exit code, all output)."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     # pytest's own process may carry thread limits and paths that a user's shell does not
     environment.pop("PYTEST_CURRENT_TEST", None)
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--cores", str(cores),
+        [sys.executable, "-m", "snakemake", "-s", str(snakefile), "--cores", str(cores),
          *map(str, args)],
         cwd=cwd, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         timeout=timeout, check=False,

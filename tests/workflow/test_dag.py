@@ -240,17 +240,6 @@ def test_the_scheduler_still_has_the_timer_that_is_tamed():
     assert "self._schedule_reevalutation(self.job_rate_limiter.timespan)" in text
 
 
-def test_snakemake_still_has_what_speed_smk_makes_cheaper():
-    """A renamed part of snakemake would be passed over and large cohorts would wait again."""
-    import snakemake.cli  # noqa: F401  (its parts import one another in this order only)
-    from snakemake.dag import DAG
-    from snakemake.jobs import Job
-    from snakemake.rules import Rule
-
-    assert isinstance(Job.message, property) and isinstance(Job.conda_env_spec, property)
-    assert callable(DAG.check_directory_outputs) and callable(Rule.expand_conda_env)
-
-
 def test_a_plan_tells_every_job_in_words(skeleton):
     bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
     output = snakemake("-n", *settings(bids, "out"), cwd=bids.parent)[1]

@@ -1,11 +1,8 @@
 """What speed.smk takes from snakemake's work changes nothing that a workflow can see."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.workflow.conftest import ROOT, planned
+from tests.workflow.conftest import ROOT, planned, snakemake
 
 WORKFLOW = """
 rule all:
@@ -42,12 +39,10 @@ def folder(tmp_path, request):
 
 
 def run(folder, *arguments, word="one"):
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", *arguments, "--config", f"word={word}"],
-        cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    snakefile = folder / "Snakefile"
+    return snakemake(
+        *arguments, "--config", f"word={word}", cwd=folder, cores=1, snakefile=snakefile
+    )[1]
 
 
 def test_flags_and_triggers_are_kept(folder):

@@ -91,6 +91,13 @@ def test_rules_are_as_speed_smk_takes_them():
     assert not any(f"{folder}/" in rules for folder in folders)
 
 
+def test_speed_smk_is_for_the_pinned_snakemake():
+    """With another version it is left out, and large cohorts would wait without a word."""
+    common = (ROOT / "workflow" / "rules" / "common.smk").read_text()
+    (written_for,) = re.findall(r'if version\("snakemake"\) == "([\d.]+)":', common)
+    assert f"snakemake=={written_for}" in (ROOT / "requirements.txt").read_text().split()
+
+
 def test_snakefile_fits_one_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
 

@@ -6,6 +6,7 @@ environments and cluster jobs, so that nothing has to be installed beside the li
 
 import sys
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
@@ -20,7 +21,9 @@ from glymph.review import ratings, rois
 provenance.show_package_to_scripts()
 
 
-include: "speed.smk"
+if version("snakemake") == "9.27.1":
+
+    include: "speed.smk"
 
 
 report: "../report/workflow.rst"

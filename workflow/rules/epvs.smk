@@ -182,6 +182,8 @@ rule epvs_census:
         probability=rules.epvs_segment.output.probability,
         labels=rules.epvs_regions.output.labels,
         prepared=rules.epvs_prepare.output.facts,
+        norm_t1w=rules.epvs_prepare.output.t1w,
+        norm_t2w=rules.epvs_prepare.output.t2w,
         tissue=rules.anat_segment.output.facts,
         wm=rules.anat_segment.output.wm,
         t1w=rules.anat_preproc.output.t1w,
@@ -202,6 +204,8 @@ rule epvs_census:
         mem_mb=growing(2000),
         runtime=growing(15),
     params:
+        engine=epvs_engine,
+        csf_likeness=config["epvs"]["csf_likeness"],
         flair_deviations=config["epvs"]["flair_deviations"],
         sources=sources(lesion_sources),
         code=code("epvs/census.py"),

@@ -1,7 +1,8 @@
 """Snakemake's own work made cheaper for large cohorts; no result depends on anything here.
 
 Every job of the plan pays for what snakemake computes anew although it is the same for all jobs of
-one kind. A name that another version of snakemake lacks is passed over.
+one kind. Only the version of snakemake that this was written for gets it (common.smk): another one
+plans the same jobs, more slowly.
 """
 
 import atexit
@@ -45,16 +46,14 @@ def wake_scheduler_once():
 
 def remember(module, name):
     """Let a pure function of snakemake answer the same question from memory."""
-    function = getattr(module, name, None)
-    if function and not hasattr(function, "cache_info"):
+    function = getattr(module, name)
+    if not hasattr(function, "cache_info"):
         setattr(module, name, functools.lru_cache(maxsize=10000)(function))
 
 
 def look_for_scripts_once():
     """Look for the script of a rule once, not for every job; none of ours depends on wildcards."""
-    processor = getattr(snakemake.dag, "ScriptProcessor", None)
-    if not processor:
-        return
+    processor = snakemake.dag.ScriptProcessor
     look, seen = processor.process_job, set()
 
     def once(self, job):
@@ -74,8 +73,7 @@ def write_messages_from_wildcards():
     def message(job):
         return job.rule.message and job.rule.message.format(wildcards=job.wildcards)
 
-    if isinstance(getattr(snakemake.jobs.Job, "message", None), property):
-        snakemake.jobs.Job.message = property(message)
+    snakemake.jobs.Job.message = property(message)
 
 
 def take_environments_from_rules():
@@ -83,22 +81,17 @@ def take_environments_from_rules():
 
     Snakemake computes the params of every job first, which a dry run of new subjects never needs.
     """
-    if hasattr(snakemake.rules.Rule, "expand_conda_env"):
-        snakemake.jobs.Job.conda_env_spec = property(lambda job: job.rule.expand_conda_env({}))
+    snakemake.jobs.Job.conda_env_spec = property(lambda job: job.rule.expand_conda_env({}))
 
 
 def trust_outputs_to_be_files():
     """Leave out the search for results inside folders that are results; we put none there."""
-    if hasattr(snakemake.dag.DAG, "check_directory_outputs"):
-        snakemake.dag.DAG.check_directory_outputs = lambda dag: None
+    snakemake.dag.DAG.check_directory_outputs = lambda dag: None
 
 
 def find_sources_once():
     """Find the file of a rule's script once, not for every job; none of ours depends on wildcards."""
-    find = getattr(snakemake.jobs.Job, "_path_to_source_file", None)
-    if not find:
-        return
-    found = {}
+    find, found = snakemake.jobs.Job._path_to_source_file, {}
 
     def once(job, path):
         key = (job.rule.name, str(path))
@@ -133,8 +126,6 @@ def read_flags_quickly():
 def find_producers_by_ending():
     """Look up which rules may make a file by its ending too: most of ours begin alike."""
     index = snakemake.output_index.OutputIndex
-    if not hasattr(index, "match"):
-        return
 
     def begin(self, makers):
         self._by_ending = {}
@@ -157,9 +148,7 @@ def find_producers_by_ending():
 
 def describe_no_jobs_in_quiet_dry_runs():
     """With --quiet a dry run prints no jobs; snakemake still puts each into words."""
-    describe = getattr(snakemake.jobs.Job, "log_info", None)
-    if not describe:
-        return
+    describe = snakemake.jobs.Job.log_info
 
     def log_info(job, *arguments, **options):
         quiet = job.dag.workflow.output_settings.quiet or ()
@@ -171,9 +160,7 @@ def describe_no_jobs_in_quiet_dry_runs():
 
 def free_no_resources_in_dry_runs():
     """A dry run takes no resources; snakemake still computes those of every job to give them back."""
-    free = getattr(JobScheduler, "_free_resources", None)
-    if not free:
-        return
+    free = JobScheduler._free_resources
 
     def when_taken(scheduler, job):
         if not scheduler.dryrun:
@@ -188,9 +175,7 @@ def keep_plain_names_plain():
     Snakemake wraps each of them once more: a quarter of the memory of a plan.
     """
     kind = snakemake.io._IOFile
-    clone, read = getattr(kind, "clone_flags", None), kind.flags.fget
-    if not clone:
-        return
+    clone, read = kind.clone_flags, kind.flags.fget
 
     def clone_flags(file, other, *arguments, **options):
         if type(file._file) is not str or (type(other._file) is not str and other.flags):
@@ -220,10 +205,8 @@ def share_empty_sets():
 
 def share_guards():
     """Let all lists of files share the guards of their names: two objects each otherwise."""
-    guard = getattr(snakemake.iocontainers, "AttributeGuard", None)
-    if guard:
-        shared = {}
-        guard.__new__ = lambda kind, name: shared.setdefault(name, object.__new__(kind))
+    guard, shared = snakemake.iocontainers.AttributeGuard, {}
+    guard.__new__ = lambda kind, name: shared.setdefault(name, object.__new__(kind))
 
 
 wake_scheduler_once()

@@ -1,4 +1,5 @@
-"""White-matter lesions that FLAIR or a lab's own mask shows: they are no perivascular spaces."""
+"""White-matter lesions are no perivascular spaces: those that FLAIR or a lab's own mask shows, and
+objects whose signal is not that of CSF."""
 
 from __future__ import annotations
 
@@ -8,10 +9,14 @@ from scipy import ndimage
 
 from glymph.common.images import load, load_mask, spatial
 from glymph.common.spaces import read_itk_affine
+from glymph.epvs import atlas
+from glymph.epvs.census import Object
 from glymph.epvs.prepare import Grid, resample
 
 WHITE = 0.5
 SMALLEST_VOXELS = 3
+CSF_PERCENTILES = (2.0, 98.0)
+"""Where CSF lies among the brain's voxels: darkest on T1w, brightest on T2w."""
 
 
 def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, deviations: float):
@@ -49,3 +54,30 @@ def bright_on_flair(flair: np.ndarray, white: np.ndarray, seen: np.ndarray, devi
     sizes[0] = 0
     kept = np.isin(parts, np.flatnonzero(sizes >= SMALLEST_VOXELS))
     return ndimage.binary_dilation(kept) & seen
+
+
+def unlike_csf(
+    objects: list[Object], t1w: np.ndarray, t2w: np.ndarray, labels: np.ndarray, least: float
+) -> list[bool]:
+    """For each of ``objects`` whether it is brighter on T2w than it is dark on T1w.
+
+    A perivascular space holds CSF, whole or in part, and so moves from white matter's signal to
+    CSF's by the same share on both images; a white-matter lesion is bright on T2w and less dark on
+    T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF where its
+    share on T1w is below ``least`` times that on T2w. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on
+    the grid of ``labels``, -1 where they show nothing. White matter's signal is the median of the
+    centrum semiovale, CSF's a far percentile of the brain; without them no object is judged.
+    """
+    white = np.isin(labels, atlas.label_values("cso")) & (t2w > -1)
+    if not white.any():
+        return [False] * len(objects)
+    dark, _ = np.percentile(t1w[t1w > -1], CSF_PERCENTILES)
+    _, bright = np.percentile(t2w[t2w > -1], CSF_PERCENTILES)
+    middle_t1w, middle_t2w = np.median(t1w[white]), np.median(t2w[white])
+    depth, height = middle_t1w - dark, bright - middle_t2w
+    judged = []
+    for item in objects:
+        voxels = tuple(item.voxels.T)
+        fall, rise = middle_t1w - t1w[voxels].mean(), t2w[voxels].mean() - middle_t2w
+        judged.append(bool(fall * height < least * rise * depth))
+    return judged

@@ -8,7 +8,7 @@ from glymph.common.provenance import stamp
 from glymph.common.spaces import map_points
 from glymph.common.tables import write_tsv
 from glymph.epvs import census
-from glymph.epvs.lesions import find_lesions
+from glymph.epvs.lesions import find_lesions, unlike_csf
 
 
 def main(snakemake):
@@ -23,17 +23,26 @@ def main(snakemake):
     objects = census.find_objects(array(probability), labels, affine, lesions)
     brain_volume = read_json(source.tissue)["metrics"]["brain_volume_mm3"]
     prepared = read_json(source.prepared)
+    left_out = None
+    if snakemake.params.engine != "provided" and prepared["epvs_input"] == "T1w+T2w":
+        least = snakemake.params.csf_likeness
+        pair = (array(load(path)) for path in (source.norm_t1w, source.norm_t2w))
+        unlike = unlike_csf(objects, *pair, labels, least)
+        objects = [item for item, lesion in zip(objects, unlike, strict=True) if not lesion]
+        left_out = sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
-    about = stamp([source.probability, source.labels], {"lesions": made_by})
+    settings = {"lesions": made_by, "csf_likeness": snakemake.params.csf_likeness}
+    about = stamp([source.probability, source.labels], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
     way = [(source.affine, True), (source.inverse_warp, False)]
     rows = census.table(objects, affine, lambda points: map_points(points, way))
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
     facts = {
-        "metrics": census.metrics(objects, labels, affine, brain_volume),
+        "metrics": census.metrics(objects, labels, affine, brain_volume)
+        | {"epvs_unlike_csf_count": left_out},
         "epvs_input": prepared["epvs_input"],
         "epvs_lesions": made_by,
     }
