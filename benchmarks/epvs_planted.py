@@ -90,6 +90,7 @@ def main() -> None:
     images = {k: nib.load(f"{stem}_desc-{k}.nii.gz") for k in ("norm_T1w", "norm_T2w")}
     region = nib.load(f"{stem}_desc-region_dseg.nii.gz")
     labels = np.asarray(region.dataobj).astype(np.uint8)
+    brain = np.asarray(nib.load(f"{stem}_desc-brain_mask.nii.gz").dataobj) > 0
     t1w, t2w = (np.asarray(i.dataobj, np.float32) for i in images.values())
     bundle = load_bundle(folder_of("epvs", options.bundle), 2)
     methods = {
@@ -98,7 +99,7 @@ def main() -> None:
     }
 
     def find(name, *pair):
-        return without_lesions(methods[name](*pair), *pair, labels, options.csf_likeness)
+        return without_lesions(methods[name](*pair), *pair, brain, labels, options.csf_likeness)
 
     before = {name: find(name, t1w, t2w) for name in methods}
     for name, mask in before.items():

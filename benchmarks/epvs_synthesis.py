@@ -119,12 +119,12 @@ def frangi_share(head, taken, threshold: float) -> np.ndarray:
     return by_frangi(image[0], image[1] if taken.t2w else None, head.domain, threshold)
 
 
-def without_lesions(found, t1w, t2w, domain, least: float) -> np.ndarray:
+def without_lesions(found, t1w, t2w, brain, domain, least: float) -> np.ndarray:
     """``found`` (bool) without the objects that the census leaves out as unlike CSF."""
     objects = find_objects(found.astype(np.float32), domain, np.eye(4))
     kept = found.copy()
     if t2w is not None:
-        unlike = unlike_csf(objects, t1w, t2w, domain, least)
+        unlike = unlike_csf(objects, t1w, t2w, brain, domain, least)
         for item in (o for o, lesion in zip(objects, unlike, strict=True) if lesion):
             kept[tuple(item.voxels.T)] = False
     return kept
@@ -135,16 +135,17 @@ def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
     tallies, detail = defaultdict(Tally), defaultdict(lambda: np.zeros(2, int))
     bundle = load_bundle(folder_of("epvs", options.bundle), 1)
     head = whole_head(SEED + number, tubes_of(number))
+    places = head.tissues.hull > 0.5, head.domain
     for name in SETTINGS if number < options.other_heads else ["ordinary"]:
         taken = SETTINGS[name]
         image = head.take(taken)
         t2w = image[1] if taken.t2w else None
         found = by_network(image[0], t2w, head.domain, bundle) > 0.5
-        found = without_lesions(found, image[0], t2w, head.domain, options.csf_likeness)
+        found = without_lesions(found, image[0], t2w, *places, options.csf_likeness)
         hits = tallies[name, "network"].add(found, head.label, head.domain)
         if number < options.frangi_heads and name in AGAINST_FRANGI:
             found = frangi_share(head, taken, thresholds[name]) > 0.5
-            found = without_lesions(found, image[0], t2w, head.domain, options.csf_likeness)
+            found = without_lesions(found, image[0], t2w, *places, options.csf_likeness)
             tallies[name, "frangi"].add(found, head.label, head.domain)
         for item, hit in hits if name == "ordinary" else []:
             for key in kinds(item, head.share):

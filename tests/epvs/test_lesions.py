@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
+from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
 from glymph.epvs.lesions import unlike_csf
 
 SHAPE = (40, 40, 40)
 WHITE, CSF = (0.6, -0.6), (-0.9, 0.9)
 """(T1w, T2w) of white matter and of CSF."""
+INSIDE = np.zeros(SHAPE, bool)
+INSIDE[3:-3] = True
 AXES = {"tube": 10, "faint tube": 18, "lesion": 26, "faint lesion": 32}
 SHARES = {
     "tube": (0.9, 0.95),
@@ -19,32 +23,33 @@ SHARES = {
 """How far (T1w, T2w) go from white matter to CSF."""
 
 
-def brain(noise=0.0):
-    """T1w and T2w of white matter with a ventricle, four objects, and nothing around them."""
+def brain(noise=0.0, blur=(0.4, 0.4)):
+    """T1w and T2w of white matter with a ventricle and four objects, ``blur`` (voxels) of each."""
     rng = np.random.default_rng(4)
+    distance = np.linalg.norm(np.mgrid[:40, :40, :40][1:] - 25.5, axis=0)
+    ventricle = np.clip(5 - distance, 0, 1)  # a wall that cuts its voxels as they come
     pair = []
     for index in range(2):
-        image = np.full(SHAPE, WHITE[index])
-        image[30:36, :, 30:36] = CSF[index]
+        share = ventricle.copy()
         for name, x in AXES.items():
-            image[x, 10:14, 10] += SHARES[name][index] * (CSF[index] - WHITE[index])
-        image = np.clip(image + noise * rng.standard_normal(SHAPE), -0.999, 1)
-        image[:3] = image[-3:] = -1
-        pair.append(image.astype(np.float32))
+            share[x : x + 2, 10:16, 10:12] = SHARES[name][index]
+        image = WHITE[index] + share * (CSF[index] - WHITE[index])
+        image = gaussian_filter(image, blur[index]) + noise * rng.standard_normal(SHAPE)
+        pair.append(np.where(INSIDE, image.clip(-0.999, 1), -1).astype(np.float32))
     return pair
 
 
 def objects():
     field = np.zeros(SHAPE, np.float32)
     for x in AXES.values():
-        field[x, 10:14, 10] = 1
+        field[x : x + 2, 10:16, 10:12] = 1
     found = find_objects(field, np.full(SHAPE, 1, np.uint8), np.eye(4))
     return sorted(found, key=lambda item: item.voxels[0, 0])
 
 
 def judged(pair, labels=None, least=0.7):
     labels = np.full(SHAPE, 1, np.uint8) if labels is None else labels
-    return dict(zip(AXES, unlike_csf(objects(), *pair, labels, least), strict=True))
+    return dict(zip(AXES, unlike_csf(objects(), *pair, INSIDE, labels, least), strict=True))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
@@ -52,6 +57,17 @@ def test_lesions_are_told_from_spaces_whole_and_in_part(noise):
     assert judged(brain(noise)) == {
         "tube": False, "faint tube": False, "lesion": True, "faint lesion": True,
     }  # fmt: skip
+
+
+def test_a_blurred_t1w_makes_spaces_no_lesions(monkeypatch):
+    """Blur takes more contrast from a thin object than from a ventricle; what the ventricle loses
+    tells how much is to be allowed for."""
+    blurred = brain(blur=(0.8, 0.4))
+    spaces = ("tube", "faint tube")
+    monkeypatch.setattr(lesions, "EQUALLY_SHARP", 1.0)  # which equal images of this phantom are
+    assert not any(judged(blurred)[name] for name in spaces)
+    monkeypatch.setattr(lesions, "_sharpness", lambda share, inside: 1.0)
+    assert any(judged(blurred)[name] for name in spaces)
 
 
 def test_scales_of_the_images_do_not_matter():

@@ -184,6 +184,7 @@ rule epvs_census:
         prepared=rules.epvs_prepare.output.facts,
         norm_t1w=rules.epvs_prepare.output.t1w,
         norm_t2w=rules.epvs_prepare.output.t2w,
+        brain=rules.epvs_prepare.output.mask,
         tissue=rules.anat_segment.output.facts,
         wm=rules.anat_segment.output.wm,
         t1w=rules.anat_preproc.output.t1w,

@@ -17,6 +17,11 @@ WHITE = 0.5
 SMALLEST_VOXELS = 3
 CSF_PERCENTILES = (2.0, 98.0)
 """Where CSF lies among the brain's voxels: darkest on T1w, brightest on T2w."""
+RIM_VOXELS = 6
+"""The brain without its rim: what a mask cuts is no edge between tissues."""
+EQUALLY_SHARP = 0.8
+"""The ratio of `_sharpness`, T1w to T2w, of images with equal blur: 0.8 to 0.9 on synthetic heads,
+0.8 in one real head, T1w and T2w of which were acquired alike."""
 
 
 def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, deviations: float):
@@ -57,27 +62,45 @@ def bright_on_flair(flair: np.ndarray, white: np.ndarray, seen: np.ndarray, devi
 
 
 def unlike_csf(
-    objects: list[Object], t1w: np.ndarray, t2w: np.ndarray, labels: np.ndarray, least: float
+    objects: list[Object],
+    t1w: np.ndarray,
+    t2w: np.ndarray,
+    brain: np.ndarray,
+    labels: np.ndarray,
+    least: float,
 ) -> list[bool]:
     """For each of ``objects`` whether it is brighter on T2w than it is dark on T1w.
 
     A perivascular space holds CSF, whole or in part, and so moves from white matter's signal to
     CSF's by the same share on both images; a white-matter lesion is bright on T2w and less dark on
     T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF where its
-    share on T1w is below ``least`` times that on T2w. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on
-    the grid of ``labels``, -1 where they show nothing. White matter's signal is the median of the
-    centrum semiovale, CSF's a far percentile of the brain; without them no object is judged.
+    share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier of the
+    two, which takes contrast from small objects. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on the
+    grid of ``brain`` (bool) and of the region ``labels``; the T2w is -1 where it shows nothing.
+    Without any white matter of the centrum semiovale to compare with, no object is judged.
     """
-    white = np.isin(labels, atlas.label_values("cso")) & (t2w > -1)
+    seen = brain & (t2w > -1)
+    white = np.isin(labels, atlas.label_values("cso")) & seen
     if not white.any():
         return [False] * len(objects)
-    dark, _ = np.percentile(t1w[t1w > -1], CSF_PERCENTILES)
-    _, bright = np.percentile(t2w[t2w > -1], CSF_PERCENTILES)
-    middle_t1w, middle_t2w = np.median(t1w[white]), np.median(t2w[white])
-    depth, height = middle_t1w - dark, bright - middle_t2w
-    judged = []
-    for item in objects:
-        voxels = tuple(item.voxels.T)
-        fall, rise = middle_t1w - t1w[voxels].mean(), t2w[voxels].mean() - middle_t2w
-        judged.append(bool(fall * height < least * rise * depth))
-    return judged
+    dark, bright = CSF_PERCENTILES
+    fall = _way_to_csf(t1w, white, np.percentile(t1w[brain], dark))
+    rise = _way_to_csf(t2w, white, np.percentile(t2w[seen], bright))
+    inner = ndimage.binary_erosion(brain, iterations=RIM_VOXELS) & seen
+    sharpness = _sharpness(fall, inner) / max(_sharpness(rise, inner), 1e-6)
+    least *= min(1.0, sharpness / EQUALLY_SHARP) ** 2
+    places = [tuple(item.voxels.T) for item in objects]
+    return [bool(fall[place].mean() < least * rise[place].mean()) for place in places]
+
+
+def _way_to_csf(image: np.ndarray, white: np.ndarray, csf: float) -> np.ndarray:
+    """``image`` as the share of the way from white matter (0) to CSF (1)."""
+    middle = float(np.median(image[white]))
+    return (image - middle) / (csf - middle if csf != middle else np.inf)
+
+
+def _sharpness(share: np.ndarray, inside: np.ndarray) -> float:
+    """Steepness (1/voxel) of the steepest edges, those of the ventricles; 0 where there is none."""
+    steps = np.gradient(np.clip(share, 0, 1))
+    steepness = np.sqrt(sum(step**2 for step in steps))[inside]
+    return float(np.percentile(steepness, 99)) if steepness.size else 0.0

@@ -25,9 +25,9 @@ def main(snakemake):
     prepared = read_json(source.prepared)
     left_out = None
     if snakemake.params.engine != "provided" and prepared["epvs_input"] == "T1w+T2w":
-        least = snakemake.params.csf_likeness
-        pair = (array(load(path)) for path in (source.norm_t1w, source.norm_t2w))
-        unlike = unlike_csf(objects, *pair, labels, least)
+        pair = array(load(source.norm_t1w)), array(load(source.norm_t2w))
+        brain, least = array(load(source.brain)) > 0, snakemake.params.csf_likeness
+        unlike = unlike_csf(objects, *pair, brain, labels, least)
         objects = [item for item, lesion in zip(objects, unlike, strict=True) if not lesion]
         left_out = sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
