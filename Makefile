@@ -33,7 +33,7 @@ test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -q -m slow --durations 10 tests  # these use all cores themselves
 
 test-slurm: $(READY) ## as root on Debian: start a SLURM on this machine and run the workflow through it
-	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rP tests/slurm
+	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rsP tests/slurm
 
 docs: ## build the documentation in site/ (in an environment of its own)
 	$(PYTHON) -m venv .venv-docs

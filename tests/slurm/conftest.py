@@ -24,11 +24,14 @@ class Lab:
     folder: Path
 
     def call(self, *command, timeout=3000) -> str:
-        """All output of a command that the user gives; it must succeed."""
+        """All output of a command that the user gives; it must succeed.
+
+        Through `env`, since what setpriv itself starts is still opened with root's rights.
+        """
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PY")}
         done = subprocess.run(
             ["timeout", "-k", "5", str(timeout), "setpriv", f"--reuid={USER}", f"--regid={USER}",
-             "--init-groups", *map(str, command)],
+             "--init-groups", "env", *map(str, command)],
             cwd=self.folder, env=environment | {"HOME": str(self.folder), "OMP_NUM_THREADS": "1"},
             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
@@ -80,7 +83,7 @@ def lab(slurm):
         copy_of_repository(folder / "repository")
         subprocess.run(["chown", "-R", USER, str(folder)], check=True)
         found.call(
-            "env", f"PYTHONPATH={folder}/repository/workflow", sys.executable, "-m",
+            f"PYTHONPATH={folder}/repository/workflow", sys.executable, "-m",
             "glymph.simulate", "bids", "truth", "--per-group", 1, "--light", "--seed", 3,
         )  # fmt: skip
         yield found
