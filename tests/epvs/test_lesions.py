@@ -77,7 +77,9 @@ def test_scales_of_the_images_do_not_matter():
 
 
 def test_the_share_is_a_setting():
-    assert not any(judged(brain(), least=0.0).values())
+    t1w, t2w = brain()
+    t1w[AXES["lesion"]] = 0.9  # brighter than white matter
+    assert not any(judged((t1w, t2w), least=0.0).values())
     assert judged(brain(), least=0.4) == dict.fromkeys(AXES, False)
 
 
