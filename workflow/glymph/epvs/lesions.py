@@ -80,8 +80,8 @@ def unlike_csf(
     share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier of the
     two, which takes contrast from small objects. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on the
     grid of ``brain`` (bool) and of the region ``labels``; the T2w is -1 where it shows nothing.
-    Without any white matter of the centrum semiovale to compare with, and with ``least`` 0, no object
-    is judged.
+    Without any white matter of the centrum semiovale to compare with, and with ``least`` 0, no
+    object is judged.
     """
     seen = brain & (t2w > -1)
     white = np.isin(labels, atlas.label_values("cso")) & seen
