@@ -2,7 +2,7 @@
 
 Every job of the plan pays for what snakemake computes anew although it is the same for all jobs of
 one kind. Only the version of snakemake that this was written for gets it (common.smk): another one
-plans the same jobs, more slowly.
+runs the same jobs, but plans more slowly, and its scheduler keeps a core busy while jobs wait.
 """
 
 import atexit
