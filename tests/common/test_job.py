@@ -122,3 +122,20 @@ def test_saved_image_has_both_forms_and_a_sidecar(storage, tmp_path):
 def test_json_has_no_nan(tmp_path):
     write_json({"a": float("nan"), "b": np.float32(1.5), "c": np.int64(2)}, tmp_path / "x.json")
     assert read_json(tmp_path / "x.json") == {"a": None, "b": 1.5, "c": 2}
+
+
+def test_a_log_that_cannot_be_written_does_not_hide_the_reason(tmp_path):
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); print('lost')"
+    code, log, console = job(tmp_path, full + "; raise RuntimeError('the reason')")
+    assert code != 0
+    assert log == ""
+    assert "RuntimeError: the reason" in console
+
+
+def test_a_full_disk_is_named_whatever_failed_of_it(tmp_path):
+    full = "import shutil; shutil.disk_usage = lambda folder: SimpleNamespace(free=4096)"
+    code, log, console = job(tmp_path, full + "; raise RuntimeError('a library says little')")
+    assert code == 1
+    assert "a library says little" in log
+    assert "No space left on device To do: make space, then run the same command again" in log
+    assert console == ""

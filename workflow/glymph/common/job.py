@@ -10,6 +10,7 @@ pass on and the cohort tables list. Any other exception fails the job.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
@@ -25,6 +26,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+FULL_DISK_BYTES = 1_000_000
 
 
 def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool = True) -> None:
@@ -34,7 +36,7 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
     collecting rules turn this off and look at their inputs themselves. Without ``leave_stops``
     a `BadInput` fails the job: rules of the whole cohort have no other subject to go on with.
     """
-    _redirect_output(snakemake.log)
+    console = _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)
     folder = snakemake.config["output_dir"]
     sources = getattr(snakemake.params, "sources", {})
@@ -51,12 +53,25 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
             integrity.check_sources(sources)
         integrity.finish(snakemake.output, folder)
     except Fault as fault:
-        print(f"FAILED in {snakemake.rule}: {fault}", flush=True)
-        sys.exit(1)
+        _fail(f"FAILED in {snakemake.rule}: {fault}\n", console, folder)
     except Exception:
-        traceback.print_exc()
+        _fail(traceback.format_exc(), console, folder)
+
+
+def _fail(reason: str, console: int, folder: str | Path) -> None:
+    """End the job with ``reason`` in its log or, where nothing can be written there, on the console
+    of the run. C++ libraries do not say that the disk is full, so that is looked at here."""
+    if shutil.disk_usage(folder).free < FULL_DISK_BYTES:
+        reason += str(Fault(
+            "No space left on device", folder, "make space, then run the same command again"
+        )) + "\n"  # fmt: skip
+    try:
+        sys.stdout.flush()
         sys.stderr.flush()
-        sys.exit(1)
+        print(reason, end="", file=sys.stderr, flush=True)
+    except OSError:
+        os.write(console, reason.encode())
+    sys.exit(1)
 
 
 def _make(main: Callable, snakemake, pass_stops: bool, leave_stops: bool) -> None:
@@ -87,9 +102,11 @@ def _set_threads(threads: int) -> None:
     os.environ["ANTS_RANDOM_SEED"] = "1"
 
 
-def _redirect_output(log) -> None:
+def _redirect_output(log) -> int:
+    """Send all output to ``log``; returns a descriptor of what was the standard error."""
+    console = os.dup(2)
     if not log:
-        return
+        return console
     descriptor = os.open(log[0], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -97,3 +114,4 @@ def _redirect_output(log) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
+    return console
