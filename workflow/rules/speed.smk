@@ -6,6 +6,7 @@ runs the same jobs, but plans more slowly, and its scheduler keeps a core busy w
 """
 
 import atexit
+import collections
 import functools
 import gc
 import sys
@@ -125,25 +126,53 @@ def read_flags_quickly():
 
 def find_producers_by_ending():
     """Look up which rules may make a file by its ending too: most of ours begin alike."""
-    index = snakemake.output_index.OutputIndex
+    index, known = snakemake.output_index.OutputIndex, 16
 
     def begin(self, makers):
         self._by_ending = {}
         for maker in makers:
             for product in maker.products():
                 ending, start = str(product.constant_suffix()), str(product.constant_prefix())
-                same_length = self._by_ending.setdefault(len(ending), {})
-                same_length.setdefault(ending, []).append((start, maker))
+                same = self._by_ending.setdefault(ending[-known:], [])
+                same.append((start, ending, maker))
+        self._lengths = sorted({len(key) for key in self._by_ending})
 
     def match(self, target):
         return {
             maker
-            for length, endings in self._by_ending.items()
-            for start, maker in endings.get(target[len(target) - length :], ())
-            if target.startswith(start)
+            for length in self._lengths
+            for start, ending, maker in self._by_ending.get(target[len(target) - length :], ())
+            if target.endswith(ending) and target.startswith(start)
         }
 
     index.__init__, index.match = begin, match
+
+
+def compare_files_as_texts():
+    """Compare files by their names as text does, of which they are a kind."""
+    kind = snakemake.io._IOFile
+    kind.__eq__, kind.__hash__ = str.__eq__, str.__hash__
+
+
+def take_plain_names_for_local():
+    """A file without flags is in no storage; snakemake asks a hundred times per job."""
+    kind = snakemake.io._IOFile
+    ask = kind.is_storage.fget
+    kind.is_storage = property(lambda file: type(file._file) is not str and ask(file))
+
+
+def find_folders_of_files_quickly():
+    """Cut a plain name at its last slash; snakemake asks for the folder of every file it looks for."""
+    kind = snakemake.io._IOFile
+    ask = kind.get_inventory_parent
+
+    def folder(file):
+        end = file.rfind("/")
+        if type(file._file) is not str or end < 1 or file[end - 1] in (".", "/"):
+            return ask(file)
+        return file[:end]
+
+    kind.get_inventory_parent = folder
 
 
 def describe_no_jobs_in_quiet_dry_runs():
@@ -169,6 +198,17 @@ def free_no_resources_in_dry_runs():
     JobScheduler._free_resources = when_taken
 
 
+class NoFlags(dict):
+    """The flags of a file with a plain name; the first one makes the name an annotated one."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __setitem__(self, flag, value):
+        self.file._file = snakemake.io.AnnotatedString(str(self.file._file))
+        self.file._file.flags[flag] = value
+
+
 def keep_plain_names_plain():
     """Leave the names of files without flags as they are, until somebody wants to flag one.
 
@@ -182,17 +222,21 @@ def keep_plain_names_plain():
             clone(file, other, *arguments, **options)
 
     def flags(file):
-        if type(file._file) is str:
-            file._file = snakemake.io.AnnotatedString(file._file)
-        return read(file)
+        return NoFlags(file) if type(file._file) is str else read(file)
 
     kind.clone_flags, kind.flags = clone_flags, property(flags)
 
 
 def share_empty_sets():
-    """Let jobs share the empty sets of their marked outputs, which nothing changes later."""
+    """Let jobs share the empty sets of their marked files, which nothing changes later."""
     begin, none = snakemake.jobs.Job.__init__, frozenset()
-    marks = ("temp_output", "protected_output", "touch_output", "pipe_or_service_output")
+    marks = (
+        "temp_output",
+        "protected_output",
+        "touch_output",
+        "pipe_or_service_output",
+        "_queue_input",
+    )
 
     def begin_sharing(job, *arguments, **options):
         begin(job, *arguments, **options)
@@ -201,6 +245,52 @@ def share_empty_sets():
                 setattr(job, mark, none)
 
     snakemake.jobs.Job.__init__ = begin_sharing
+
+
+def write_names_of_logs_when_needed():
+    """Leave the names of logs and benchmarks to the start of their job.
+
+    Snakemake makes them twice for every job of the plan: to find the job by them, and to see that
+    they can be made; ours have the wildcards of the outputs, and none is a target.
+    """
+
+    def cache_job(dag, job):
+        for file in job.output:
+            dag.job_cache[(job.rule, file)] = job
+
+    snakemake.dag.DAG.cache_job = cache_job
+    snakemake.jobs.Job.is_valid = lambda job: None
+
+
+class Few(list):
+    """The few files that one job takes from another: as a list they need half the memory of a set."""
+
+    __slots__ = ()
+
+    def add(self, file):
+        if file not in self:
+            self.append(file)
+
+    def update(self, files):
+        for file in files:
+            self.add(file)
+
+
+def keep_dependencies_small():
+    """Keep the files between two jobs in a list; snakemake only adds, searches and goes over them."""
+    begin = snakemake.dag.DAG.__init__
+
+    def begin_small(dag, *arguments, **options):
+        begin(dag, *arguments, **options)
+        for name in ("_dependencies", "depending"):
+            setattr(dag, name, collections.defaultdict(lambda: collections.defaultdict(Few)))
+
+    snakemake.dag.DAG.__init__ = begin_small
+
+
+def index_outputs_when_asked():
+    """Make the index of a job's few outputs when it is asked for, and do not keep it."""
+    snakemake.jobs.Job.output_by_path = property(lambda job: {str(f): f for f in job.output})
 
 
 def share_guards():
@@ -213,11 +303,17 @@ wake_scheduler_once()
 describe_no_jobs_in_quiet_dry_runs()
 free_no_resources_in_dry_runs()
 share_guards()
+keep_dependencies_small()
+index_outputs_when_asked()
+write_names_of_logs_when_needed()
 keep_plain_names_plain()
 share_empty_sets()
 find_sources_once()
 read_flags_quickly()
 find_producers_by_ending()
+compare_files_as_texts()
+take_plain_names_for_local()
+find_folders_of_files_quickly()
 look_for_scripts_once()
 write_messages_from_wildcards()
 take_environments_from_rules()
