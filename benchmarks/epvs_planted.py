@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from epvs_synthesis import without_lesions
+from epvs_synthesis import configured, without_lesions
 from scipy import ndimage
 
 from glymph.common.bundle import folder_of, load_bundle
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("unit")
     parser.add_argument("--tubes", type=int, default=60)
     parser.add_argument("--bundle")
-    parser.add_argument("--csf-likeness", type=float, default=0.7, help="as epvs.csf_likeness")
+    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"))
     options = parser.parse_args()
     stem = options.results / options.unit / "anat" / f"{options.unit}_space-T1w_res-1mm"
     images = {k: nib.load(f"{stem}_desc-{k}.nii.gz") for k in ("norm_T1w", "norm_T2w")}

@@ -16,9 +16,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
@@ -119,6 +121,12 @@ def frangi_share(head, taken, threshold: float) -> np.ndarray:
     return by_frangi(image[0], image[1] if taken.t2w else None, head.domain, threshold)
 
 
+def configured(key: str):
+    """What config/config.yaml says of the stage."""
+    text = (Path(__file__).parents[1] / "config" / "config.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text)["epvs"][key]
+
+
 def without_lesions(found, t1w, t2w, brain, domain, least: float) -> np.ndarray:
     """``found`` (bool) without the objects that the census leaves out as unlike CSF."""
     objects = find_objects(found.astype(np.float32), domain, np.eye(4))
@@ -160,7 +168,7 @@ def main() -> None:
     parser.add_argument("--other-heads", type=int, default=6, help="in every other one")
     parser.add_argument("--frangi-heads", type=int, default=4, help="on which Frangi runs too")
     parser.add_argument("--bundle")
-    parser.add_argument("--csf-likeness", type=float, default=0.7, help="as epvs.csf_likeness")
+    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"))
     parser.add_argument("--jobs", type=int, default=1, help="heads at a time")
     options = parser.parse_args()
     thresholds = tune_frangi(2) if options.frangi_heads else {}

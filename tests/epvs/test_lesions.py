@@ -85,8 +85,15 @@ def test_the_share_is_a_setting():
 
 def test_nothing_is_judged_where_the_t2w_does_not_reach():
     t1w, t2w = brain()
+    t1w[AXES["lesion"]] = 0.9  # brighter than white matter
     t2w[:, :20, :20] = -1
     assert not any(judged((t1w, t2w)).values())
+
+
+def test_what_the_t2w_shows_of_an_object_is_judged():
+    t1w, t2w = brain()
+    t2w[:, :, :11] = -1  # the half of each
+    assert judged((t1w, t2w)) == judged(brain())
 
 
 def test_nothing_is_judged_without_white_matter():

@@ -79,9 +79,9 @@ def unlike_csf(
     T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF where its
     share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier of the
     two, which takes contrast from small objects. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on the
-    grid of ``brain`` (bool) and of the region ``labels``; the T2w is -1 where it shows nothing.
-    Without any white matter of the centrum semiovale to compare with, and with ``least`` 0, no
-    object is judged.
+    grid of ``brain`` (bool) and of the region ``labels``; the T2w is -1 where it shows nothing, and
+    an object is judged by the voxels that both show. Without any, without white matter of the
+    centrum semiovale to compare with, and with ``least`` 0, it is not judged.
     """
     seen = brain & (t2w > -1)
     white = np.isin(labels, atlas.label_values("cso")) & seen
@@ -93,8 +93,10 @@ def unlike_csf(
     inner = ndimage.binary_erosion(brain, iterations=RIM_VOXELS) & seen
     sharpness = _sharpness(fall, inner) / max(_sharpness(rise, inner), 1e-6)
     least *= min(1.0, sharpness / EQUALLY_SHARP) ** ALLOWANCE
-    places = [tuple(item.voxels.T) for item in objects]
-    return [bool(fall[place].mean() < least * rise[place].mean()) for place in places]
+    shown = [tuple(item.voxels[seen[tuple(item.voxels.T)]].T) for item in objects]
+    return [
+        bool(place[0].size and fall[place].mean() < least * rise[place].mean()) for place in shown
+    ]
 
 
 def _way_to_csf(image: np.ndarray, white: np.ndarray, csf: float) -> np.ndarray:

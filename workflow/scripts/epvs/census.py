@@ -23,17 +23,18 @@ def main(snakemake):
     objects = census.find_objects(array(probability), labels, affine, lesions)
     brain_volume = read_json(source.tissue)["metrics"]["brain_volume_mm3"]
     prepared = read_json(source.prepared)
-    left_out = None
+    left_out = least = None
     if snakemake.params.engine != "provided" and prepared["epvs_input"] == "T1w+T2w":
+        least = snakemake.params.csf_likeness
         pair = array(load(source.norm_t1w)), array(load(source.norm_t2w))
-        brain, least = array(load(source.brain)) > 0, snakemake.params.csf_likeness
+        brain = array(load(source.brain)) > 0
         unlike = unlike_csf(objects, *pair, brain, labels, least)
         objects = [item for item, lesion in zip(objects, unlike, strict=True) if not lesion]
         left_out = sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
-    settings = {"lesions": made_by, "csf_likeness": snakemake.params.csf_likeness}
+    settings = {"lesions": made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
     way = [(source.affine, True), (source.inverse_warp, False)]
