@@ -98,6 +98,15 @@ def test_lesions_take_objects_that_lie_in_them():
     assert found[0].voxels[:, 2].min() == 8
 
 
+def test_what_is_not_counted_is_found_inside_the_regions_and_in_no_object():
+    probability, labels = np.zeros((9, 9, 9)), np.zeros((9, 9, 9), np.uint8)
+    labels[:, :, :6] = 3
+    probability[1, 1, 1:4] = probability[5, 5, 5] = probability[1, 5, 7] = 1
+    numbers = census.mask_of(census.find_objects(probability, labels, np.eye(4)), labels.shape)
+    (place,) = np.argwhere(census.not_counted(probability, labels, numbers))
+    assert tuple(place) == (5, 5, 5)
+
+
 def test_metrics_add_up_and_use_the_right_denominators():
     labels = everywhere(1)
     labels[:, :, 10:] = 4

@@ -118,6 +118,29 @@ def test_motion_trace():
     assert figures.motion_trace([row] * 5)[8:12] == b"WEBP"
 
 
+def coloured(webp, colour):
+    """How many pixels of a picture have the hue of ``colour``; thin lines lose brightness."""
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(io.BytesIO(webp)).convert("RGB"), int)
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    excess = {"yellow": np.minimum(red, green) - blue, "red": red - np.maximum(green, blue)}
+    return int((excess[colour] > 50).sum())
+
+
+def test_what_is_found_and_not_counted_is_seen():
+    places, objects, probability = (np.zeros((30, 30, 30)) for _ in range(3))
+    places[4:26, 4:26, 4:26] = 3
+    objects[8:12, 8:12, 10:20] = probability[8:12, 8:12, 10:20] = 1
+    parts = [image("RAS", d) for d in (places - 0.5, places, objects)]
+    plain = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", probability))
+    probability[16:20, 16:20, 10:20] = 1
+    marked = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", probability))
+    assert coloured(plain, "yellow") == 0
+    assert coloured(marked, "yellow") > 100
+    assert coloured(marked, "red") > 100
+
+
 @pytest.mark.parametrize("name", STORAGE)
 def test_thumbnails_are_one_strip_in_every_storage(name):
     from PIL import Image

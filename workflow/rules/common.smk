@@ -475,6 +475,7 @@ def unit_pictures(wildcards):
                 "t2w_1mm": rules.epvs_prepare.output.t2w,
                 "regions_1mm": rules.epvs_regions.output.labels,
                 "epvs": rules.epvs_census.output.labels,
+                "epvs_probability": rules.epvs_segment.output.probability,
             }
     if "dwi" in files:
         found |= {

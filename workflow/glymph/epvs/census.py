@@ -60,6 +60,13 @@ def find_objects(
     return sorted(found, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
 
 
+def not_counted(probability: np.ndarray, labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """What is found inside the regions and belongs to none of the counted objects (bool): too
+    short, a lesion, or unlike CSF. ``numbers`` is the `mask_of` the counted ones; all on one grid.
+    """
+    return (probability > THRESHOLD) & (labels > 0) & (numbers == 0)
+
+
 def _without_lesions(candidates: np.ndarray, lesions: np.ndarray) -> np.ndarray:
     parts, count = ndimage.label(candidates, CONNECTED)
     if not count:

@@ -8,6 +8,7 @@ import numpy as np
 from nibabel.processing import resample_from_to
 
 from glymph.common.images import array, bounding_box
+from glymph.epvs.census import not_counted
 from glymph.qc.panels import PLANES, Pair, crop, in_plane, letters, on_grid, panel, picture, ras
 
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
@@ -142,14 +143,16 @@ REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73")
 """Centrum semiovale, basal ganglia, midbrain: distinct also for the colour-blind."""
 
 
-def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
+def epvs_overview(t1w, t2w, labels, objects, probability, columns: int = 6) -> bytes:
     """Axial slices from the midbrain to the vertex: T2w (T1w without one), objects outlined.
 
-    All four on one 1 mm grid in RAS order; ``labels`` are region labels (two per region),
-    ``objects`` numbers of objects. Two rows without and with the regions' borders and the objects.
+    All five on one 1 mm grid in RAS order; ``labels`` are region labels (two per region),
+    ``objects`` numbers of objects, ``probability`` what they were found in. Two rows without and
+    with the regions' borders, the objects, and what was found and not counted.
     """
     ground = array(t2w if t2w is not None else t1w)
     places, found = array(labels), array(objects) > 0
+    others = not_counted(array(probability), places, array(objects))
     levels = epvs_levels(places, found, 2 * columns)
     box = bounding_box(places > 0, 12)
     figure, axes = plt.subplots(
@@ -161,20 +164,21 @@ def epvs_overview(t1w, t2w, labels, objects, columns: int = 6) -> bytes:
         for axis in axes[row : row + 2, column]:
             panel(axis, plane, (1, 1), cmap="gray", vmin=-1, vmax=1)
         marked = axes[row + 1, column]
-        outlines(marked, places[(*box[:2], level)], found[(*box[:2], level)])
+        outlines(marked, *(field[(*box[:2], level)] for field in (places, found, others)))
     for axis in axes.ravel():
         axis.set_axis_off()
     letters(axes[0, 0], "axial")
     return picture(figure)
 
 
-def outlines(axis, places, found) -> None:
+def outlines(axis, places, found=None, others=None) -> None:
     for region, colour in enumerate(REGION_COLOURS):
         inside = np.isin(places, (2 * region + 1, 2 * region + 2))
         if inside.any():
             axis.contour(inside.T, [0.5], colors=colour, linewidths=0.5)
-    if found.any():
-        axis.contour(found.T, [0.5], colors="#ff2f5e", linewidths=0.8)
+    for marked, colour in ((others, "#f0e442"), (found, "#ff2f5e")):
+        if marked is not None and marked.any():
+            axis.contour(marked.T, [0.5], colors=colour, linewidths=0.8)
 
 
 def epvs_levels(places: np.ndarray, found: np.ndarray, count: int) -> list[int]:

@@ -66,8 +66,7 @@ def regions(axis, t1w: nib.Nifti1Image, labels: nib.Nifti1Image) -> None:
     box = bounding_box(places > 0, 12)
     level = int(np.median(np.argwhere(np.isin(places, (3, 4)))[:, 1]))
     panel(axis, ground[box[0], level, box[2]], (1, 1), cmap="gray", vmin=-1, vmax=1)
-    found = np.zeros_like(places[box[0], level, box[2]], bool)
-    outlines(axis, places[box[0], level, box[2]], found)
+    outlines(axis, places[box[0], level, box[2]])
 
 
 def epvs(axis, ground: nib.Nifti1Image, labels: nib.Nifti1Image, objects: nib.Nifti1Image) -> None:

@@ -33,7 +33,7 @@ def main(snakemake):
 
 def _pictures(have, template):
     """(`Figure`, tiles by name) of everything that this unit has images for."""
-    if {"epvs", "regions_1mm", "t1w_1mm"} <= have.keys():
+    if {"epvs", "epvs_probability", "regions_1mm", "t1w_1mm"} <= have.keys():
         yield from _perivascular(have)
     if {"fa", "v1", "regions"} <= have.keys():
         yield from _alps(have)
@@ -76,7 +76,8 @@ def _pictures(have, template):
 
 
 def _perivascular(have):
-    t1w, labels, objects = (load(have[name]) for name in ("t1w_1mm", "regions_1mm", "epvs"))
+    names = ("t1w_1mm", "regions_1mm", "epvs", "epvs_probability")
+    t1w, labels, objects, probability = (load(have[name]) for name in names)
     t2w = load(have["t2w_1mm"]) if Path(have["t2w_1mm"]).stat().st_size else None
     ground = "T2w" if t2w else "T1w (there is no T2w)"
     tiles = {
@@ -87,9 +88,10 @@ def _perivascular(have):
         Figure(
             "Perivascular spaces",
             f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular "
-            "spaces. Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not "
+            "spaces. Yellow: found and not counted (too short, in a lesion, or unlike CSF). "
+            "Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not "
             "follow sulci, ventricle walls or lesions.",
-            figures.epvs_overview(t1w, t2w, labels, objects),
+            figures.epvs_overview(t1w, t2w, labels, objects, probability),
         ),
         tiles,
     )
