@@ -14,7 +14,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from epvs_synthesis import configured, without_lesions
+from epvs_synthesis import as_counted, configured
 from scipy import ndimage
 
 from glymph.common.bundle import folder_of, load_bundle
@@ -99,7 +99,7 @@ def main() -> None:
     }
 
     def find(name, *pair):
-        return without_lesions(methods[name](*pair), *pair, brain, labels, options.csf_likeness)
+        return as_counted(methods[name](*pair), *pair, brain, labels, options.csf_likeness)
 
     before = {name: find(name, t1w, t2w) for name in methods}
     for name, mask in before.items():

@@ -25,6 +25,7 @@ import yaml
 from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
 from glymph.epvs.census import find_objects
+from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import unlike_csf
 from glymph.epvs.segment import by_frangi, by_network
 from glymph.train.images import ORDINARY, outside
@@ -127,13 +128,15 @@ def configured(key: str):
     return yaml.safe_load(text)["epvs"][key]
 
 
-def without_lesions(found, t1w, t2w, brain, domain, least: float) -> np.ndarray:
-    """``found`` (bool) without the objects that the census leaves out as unlike CSF."""
+def as_counted(found, t1w, t2w, brain, domain, least: float) -> np.ndarray:
+    """``found`` (bool) without what the census leaves out: walls, and what is unlike CSF."""
     objects = find_objects(found.astype(np.float32), domain, np.eye(4))
-    kept = found.copy()
+    left_out = [at_walls(objects, t1w, brain, domain)]
     if t2w is not None:
-        unlike = unlike_csf(objects, t1w, t2w, brain, domain, least)
-        for item in (o for o, lesion in zip(objects, unlike, strict=True) if lesion):
+        left_out.append(unlike_csf(objects, t1w, t2w, brain, domain, least))
+    kept = found.copy()
+    for item, *reasons in zip(objects, *left_out, strict=True):
+        if any(reasons):
             kept[tuple(item.voxels.T)] = False
     return kept
 
@@ -149,11 +152,11 @@ def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
         image = head.take(taken)
         t2w = image[1] if taken.t2w else None
         found = by_network(image[0], t2w, head.domain, bundle) > 0.5
-        found = without_lesions(found, image[0], t2w, *places, options.csf_likeness)
+        found = as_counted(found, image[0], t2w, *places, options.csf_likeness)
         hits = tallies[name, "network"].add(found, head.label, head.domain)
         if number < options.frangi_heads and name in AGAINST_FRANGI:
             found = frangi_share(head, taken, thresholds[name]) > 0.5
-            found = without_lesions(found, image[0], t2w, *places, options.csf_likeness)
+            found = as_counted(found, image[0], t2w, *places, options.csf_likeness)
             tallies[name, "frangi"].add(found, head.label, head.domain)
         for item, hit in hits if name == "ordinary" else []:
             for key in kinds(item, head.share):

@@ -129,13 +129,13 @@ def coloured(webp, colour):
 
 
 def test_what_is_found_and_not_counted_is_seen():
-    places, objects, probability = (np.zeros((30, 30, 30)) for _ in range(3))
+    places, objects, others = (np.zeros((30, 30, 30)) for _ in range(3))
     places[4:26, 4:26, 4:26] = 3
-    objects[8:12, 8:12, 10:20] = probability[8:12, 8:12, 10:20] = 1
+    objects[8:12, 8:12, 10:20] = 1
     parts = [image("RAS", d) for d in (places - 0.5, places, objects)]
-    plain = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", probability))
-    probability[16:20, 16:20, 10:20] = 1
-    marked = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", probability))
+    plain = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", others))
+    others[16:20, 16:20, 10:20] = 1
+    marked = figures.epvs_overview(parts[0], None, *parts[1:], image("RAS", others))
     assert coloured(plain, "yellow") == 0
     assert coloured(marked, "yellow") > 100
     assert coloured(marked, "red") > 100

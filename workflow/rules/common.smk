@@ -475,7 +475,7 @@ def unit_pictures(wildcards):
                 "t2w_1mm": rules.epvs_prepare.output.t2w,
                 "regions_1mm": rules.epvs_regions.output.labels,
                 "epvs": rules.epvs_census.output.labels,
-                "epvs_probability": rules.epvs_segment.output.probability,
+                "epvs_not_counted": rules.epvs_census.output.not_counted,
             }
     if "dwi" in files:
         found |= {

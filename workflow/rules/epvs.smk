@@ -6,6 +6,7 @@ OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,
          <unit>/anat/*_space-T1w_res-1mm_desc-region_dseg.nii.gz
          <unit>/anat/*_space-T1w_res-1mm_label-EPVS_probseg.nii.gz
          <unit>/anat/*_space-T1w_res-1mm_desc-EPVS_dseg.nii.gz
+         <unit>/anat/*_space-T1w_res-1mm_desc-notcounted_mask.nii.gz
          <unit>/anat/*_label-EPVS_mask.nii.gz           on the T1w's own grid
          <unit>/anat/*_desc-EPVS_objects.tsv            every object
          <unit>/anat/*_desc-{region,EPVS}_anat.json     metrics
@@ -194,6 +195,7 @@ rule epvs_census:
         objects=unit_path("anat", "desc-EPVS_objects.tsv"),
         objects_json=unit_path("anat", "desc-EPVS_objects.json"),
         labels=unit_path("anat", "space-T1w_res-1mm_desc-EPVS_dseg.nii.gz"),
+        not_counted=unit_path("anat", "space-T1w_res-1mm_desc-notcounted_mask.nii.gz"),
         mask=unit_path("anat", "label-EPVS_mask.nii.gz"),
         mask_json=unit_path("anat", "label-EPVS_mask.json"),
         facts=unit_path("anat", "desc-EPVS_anat.json"),

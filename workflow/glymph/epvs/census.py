@@ -62,9 +62,15 @@ def find_objects(
 
 def not_counted(probability: np.ndarray, labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """What is found inside the regions and belongs to none of the counted objects (bool): too
-    short, a lesion, or unlike CSF. ``numbers`` is the `mask_of` the counted ones; all on one grid.
+    short, a lesion, unlike CSF, or part of a larger space of CSF. ``numbers`` is the `mask_of` the
+    counted ones; all on one grid.
     """
     return (probability > THRESHOLD) & (labels > 0) & (numbers == 0)
+
+
+def without(objects: list[Object], left_out: list[bool]) -> list[Object]:
+    """``objects`` without those that are ``left_out``."""
+    return [item for item, out in zip(objects, left_out, strict=True) if not out]
 
 
 def _without_lesions(candidates: np.ndarray, lesions: np.ndarray) -> np.ndarray:

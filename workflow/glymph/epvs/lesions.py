@@ -87,9 +87,8 @@ def unlike_csf(
     white = np.isin(labels, atlas.label_values("cso")) & seen
     if not white.any() or not least:
         return [False] * len(objects)
-    dark, bright = CSF_PERCENTILES
-    fall = _way_to_csf(t1w, white, np.percentile(t1w[brain], dark))
-    rise = _way_to_csf(t2w, white, np.percentile(t2w[seen], bright))
+    fall = way_to_csf(t1w, white, brain)
+    rise = way_to_csf(t2w, white, seen, brightest=True)
     inner = ndimage.binary_erosion(brain, iterations=RIM_VOXELS) & seen
     sharpness = _sharpness(fall, inner) / max(_sharpness(rise, inner), 1e-6)
     least *= min(1.0, sharpness / EQUALLY_SHARP) ** ALLOWANCE
@@ -99,8 +98,12 @@ def unlike_csf(
     ]
 
 
-def _way_to_csf(image: np.ndarray, white: np.ndarray, csf: float) -> np.ndarray:
-    """``image`` as the share of the way from white matter (0) to CSF (1)."""
+def way_to_csf(
+    image: np.ndarray, white: np.ndarray, brain: np.ndarray, *, brightest: bool = False
+) -> np.ndarray:
+    """``image`` as the share of the way from white matter (0) to CSF (1), which is the darkest of
+    the ``brain`` (bool, as ``white``), or the brightest as on T2w."""
+    csf = float(np.percentile(image[brain], CSF_PERCENTILES[brightest]))
     middle = float(np.median(image[white]))
     return (image - middle) / (csf - middle if csf != middle else np.inf)
 

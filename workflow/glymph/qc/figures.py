@@ -8,7 +8,6 @@ import numpy as np
 from nibabel.processing import resample_from_to
 
 from glymph.common.images import array, bounding_box
-from glymph.epvs.census import not_counted
 from glymph.qc.panels import PLANES, Pair, crop, in_plane, letters, on_grid, panel, picture, ras
 
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
@@ -143,16 +142,16 @@ REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73")
 """Centrum semiovale, basal ganglia, midbrain: distinct also for the colour-blind."""
 
 
-def epvs_overview(t1w, t2w, labels, objects, probability, columns: int = 6) -> bytes:
+def epvs_overview(t1w, t2w, labels, objects, not_counted, columns: int = 6) -> bytes:
     """Axial slices from the midbrain to the vertex: T2w (T1w without one), objects outlined.
 
     All five on one 1 mm grid in RAS order; ``labels`` are region labels (two per region),
-    ``objects`` numbers of objects, ``probability`` what they were found in. Two rows without and
-    with the regions' borders, the objects, and what was found and not counted.
+    ``objects`` numbers of objects, ``not_counted`` a mask of what else was found. Two rows without
+    and with the regions' borders, the objects, and what was not counted.
     """
     ground = array(t2w if t2w is not None else t1w)
     places, found = array(labels), array(objects) > 0
-    others = not_counted(array(probability), places, array(objects))
+    others = array(not_counted) > 0
     levels = epvs_levels(places, found, 2 * columns)
     box = bounding_box(places > 0, 12)
     figure, axes = plt.subplots(

@@ -1,5 +1,7 @@
 """Count and measure perivascular spaces (rule epvs_census)."""
 
+from functools import partial
+
 import numpy as np
 
 from glymph.common.images import array, load, read_json, save, write_json
@@ -8,6 +10,7 @@ from glymph.common.provenance import stamp
 from glymph.common.spaces import map_points
 from glymph.common.tables import write_tsv
 from glymph.epvs import census
+from glymph.epvs.fluid import parts_of_csf
 from glymph.epvs.lesions import find_lesions, unlike_csf
 
 
@@ -21,29 +24,38 @@ def main(snakemake):
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
     objects = census.find_objects(array(probability), labels, affine, lesions)
+    way = [(source.affine, True), (source.inverse_warp, False)]
+    to_template = partial(map_points, transforms=way)
+    t1w_1mm, brain = array(load(source.norm_t1w)), array(load(source.brain)) > 0
+    automatic = snakemake.params.engine != "provided"
+    part_of_csf_count = None
+    if automatic:
+        fluid = parts_of_csf(objects, t1w_1mm, brain, labels, affine, to_template)
+        objects, part_of_csf_count = census.without(objects, fluid), sum(fluid)
     brain_volume = read_json(source.tissue)["metrics"]["brain_volume_mm3"]
     prepared = read_json(source.prepared)
-    left_out = least = None
-    if snakemake.params.engine != "provided" and prepared["epvs_input"] == "T1w+T2w":
+    unlike_csf_count = least = None
+    if automatic and prepared["epvs_input"] == "T1w+T2w":
         least = snakemake.params.csf_likeness
-        pair = array(load(source.norm_t1w)), array(load(source.norm_t2w))
-        brain = array(load(source.brain)) > 0
-        unlike = unlike_csf(objects, *pair, brain, labels, least)
-        objects = [item for item, lesion in zip(objects, unlike, strict=True) if not lesion]
-        left_out = sum(unlike)
+        unlike = unlike_csf(objects, t1w_1mm, array(load(source.norm_t2w)), brain, labels, least)
+        objects, unlike_csf_count = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
+    others = census.not_counted(array(probability), labels, numbers)
+    save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
     settings = {"lesions": made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
-    way = [(source.affine, True), (source.inverse_warp, False)]
-    rows = census.table(objects, affine, lambda points: map_points(points, way))
+    rows = census.table(objects, affine, to_template)
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
     facts = {
         "metrics": census.metrics(objects, labels, affine, brain_volume)
-        | {"epvs_unlike_csf_count": left_out},
+        | {
+            "epvs_part_of_csf_count": part_of_csf_count,
+            "epvs_unlike_csf_count": unlike_csf_count,
+        },
         "epvs_input": prepared["epvs_input"],
         "epvs_lesions": made_by,
     }

@@ -33,7 +33,7 @@ def main(snakemake):
 
 def _pictures(have, template):
     """(`Figure`, tiles by name) of everything that this unit has images for."""
-    if {"epvs", "epvs_probability", "regions_1mm", "t1w_1mm"} <= have.keys():
+    if {"epvs", "epvs_not_counted", "regions_1mm", "t1w_1mm"} <= have.keys():
         yield from _perivascular(have)
     if {"fa", "v1", "regions"} <= have.keys():
         yield from _alps(have)
@@ -76,8 +76,8 @@ def _pictures(have, template):
 
 
 def _perivascular(have):
-    names = ("t1w_1mm", "regions_1mm", "epvs", "epvs_probability")
-    t1w, labels, objects, probability = (load(have[name]) for name in names)
+    names = ("t1w_1mm", "regions_1mm", "epvs", "epvs_not_counted")
+    t1w, labels, objects, not_counted = (load(have[name]) for name in names)
     t2w = load(have["t2w_1mm"]) if Path(have["t2w_1mm"]).stat().st_size else None
     ground = "T2w" if t2w else "T1w (there is no T2w)"
     tiles = {
@@ -88,10 +88,10 @@ def _perivascular(have):
         Figure(
             "Perivascular spaces",
             f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular "
-            "spaces. Yellow: found and not counted (too short, in a lesion, or unlike CSF). "
-            "Orange: centrum semiovale, blue: basal ganglia, green: midbrain. Red must not "
-            "follow sulci, ventricle walls or lesions.",
-            figures.epvs_overview(t1w, t2w, labels, objects, probability),
+            "spaces. Yellow: found and not counted (too short, in a lesion, unlike CSF, or part of "
+            "a larger CSF space). Orange: centrum semiovale, blue: basal ganglia, green: midbrain. "
+            "Red must not follow sulci, ventricle walls or lesions.",
+            figures.epvs_overview(t1w, t2w, labels, objects, not_counted),
         ),
         tiles,
     )
