@@ -209,10 +209,11 @@ def test_images_of_different_things_are_refused():
         align.align(other, t1w, "t2w.nii.gz")
 
 
-def test_a_region_is_in_one_piece_per_side():
-    labels = np.zeros((30, 20, 20), np.uint8)
-    labels[2:8, 2:8, 2:8], labels[20:26, 2:8, 2:8] = 3, 4
-    labels[2:5, 14:17, 14:17] = 3
-    found = regions.largest_parts(labels)
+def test_an_outline_is_in_one_piece_per_side():
+    x = np.broadcast_to(np.arange(30)[:, None, None] - 14.5, (30, 20, 20))
+    places = np.zeros(x.shape, np.uint8)
+    places[2:8, 2:8, 2:8] = places[20:26, 2:8, 2:8] = 2
+    places[2:5, 14:17, 14:17] = 2
+    found = regions.largest_parts(places, x)
     assert (found[2:5, 14:17, 14:17] == 0).all()
-    np.testing.assert_array_equal(found[:, :10], labels[:, :10])
+    np.testing.assert_array_equal(found[:, :10], places[:, :10])

@@ -396,13 +396,13 @@ def region_weights(wildcards):
 
 def region_sources(wildcards):
     """What the regions are made of beside the T1w."""
-    if region_engine(wildcards) == "atlas" or compares_regions(wildcards):
-        found = {name: rules.anat_segment.output[name] for name in ("gm", "wm")}
-        return of_unit(wildcards, **found) | {"outlines": rules.epvs_atlas.output.outlines}
     files = scan_of(wildcards).files
-    if region_engine(wildcards) == "provided" and "region_labels" in files:
-        return {"provided": files["region_labels"]}
-    return {}
+    if region_engine(wildcards) == "provided":
+        return {"provided": files["region_labels"]} if "region_labels" in files else {}
+    found = of_unit(wildcards, **{name: rules.anat_segment.output[name] for name in ("gm", "wm")})
+    if region_engine(wildcards) == "atlas" or compares_regions(wildcards):
+        found["outlines"] = rules.epvs_atlas.output.outlines
+    return found
 
 
 def roi_corrections(wildcards):

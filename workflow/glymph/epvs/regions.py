@@ -21,6 +21,8 @@ from glymph.epvs.prepare import Grid, resample
 
 GAP_MM3 = 150
 """Holes in a region up to this size are perivascular spaces or lesions and belong to it."""
+TO_COARSE_BLUR = 0.35
+"""Smoothing before a T1w is brought to the network's coarse voxels, as a share of their size."""
 RANGES_MM3 = {"cso": (40_000, 600_000), "bg": (8_000, 120_000), "midbrain": (1_500, 20_000)}
 """Both sides together; outside these something went wrong."""
 
@@ -34,8 +36,8 @@ class Subject:
     """What the engines start from.
 
     ``t1w``: [-1, 1] at 1 mm in RAS order, -1 outside the brain. ``affine`` and ``inverse_warp``:
-    transforms of stage anat. ``files``: outlines of the atlas and tissue maps gm and wm for
-    "atlas", provided for "provided".
+    transforms of stage anat. ``files``: tissue maps gm and wm for "atlas" and "vbnet", outlines of
+    the atlas for "atlas", provided for "provided".
     """
 
     t1w: nib.Nifti1Image
@@ -77,16 +79,22 @@ def find(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
 def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tuple[np.ndarray, str]:
     """As `find`, by one of `ENGINES`, whatever the sizes.
 
+    Either engine gives the regions' outlines; what counts of them is tissue, by the segmentation.
     Left and right are told apart in the template, so a head lying askew is no matter.
     """
     t1w, x = subject.t1w, subject.template_x
     if engine == "vbnet":
         bundle = load_bundle(folder_of("regions", model), threads)
-        return tidy(from_network(array(t1w), t1w.affine, bundle, x)), bundle.title
-    places = subject.carried(array(load(subject.files["outlines"])), "nearestNeighbor")
+        places, made_by = (
+            largest_parts(from_network(array(t1w), t1w.affine, bundle), x),
+            bundle.title,
+        )
+    else:
+        outlines = array(load(subject.files["outlines"]))
+        places, made_by = np.round(subject.carried(outlines, "nearestNeighbor")), engine
     grid = Grid(t1w.shape, t1w.affine)
     gm, wm = (resample(load(subject.files[name]), grid, order=1)[0] for name in ("gm", "wm"))
-    return tidy(atlas.limited(np.round(places).astype(np.uint8), gm, wm, x)), engine
+    return tidy(atlas.limited(places.astype(np.uint8), gm, wm, x)), made_by
 
 
 def _provided(subject: Subject) -> np.ndarray:
@@ -106,15 +114,15 @@ def overlap(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     return checked({"regions_overlap": float(min(dice))})
 
 
-def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndarray) -> np.ndarray:
-    """Labels by the 3D VB-Net. ``t1w``: in [-1, 1] at 1 mm, RAS order, -1 outside the brain.
+def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle) -> np.ndarray:
+    """Numbers (uint8) of the outlines, in the order of `atlas.names`, by the 3D VB-Net.
 
-    ``x``: template x (mm) of every voxel, which tells left from right.
+    ``t1w``: in [-1, 1] at 1 mm, RAS order, -1 outside the brain.
     """
     step = bundle.settings["voxel_mm"]
     coarse_affine = affine @ np.diag([step, step, step, 1.0])
     shape = tuple(int(np.ceil(n / step)) for n in t1w.shape)
-    soft = ndimage.gaussian_filter(t1w, 0.35 * step)
+    soft = ndimage.gaussian_filter(t1w, TO_COARSE_BLUR * step)
     image = nib.Nifti1Image(soft, affine)
     coarse = array(resample_from_to(image, (shape, coarse_affine), order=1, cval=-1))
     found = bundle.probabilities(coarse[None])
@@ -124,15 +132,19 @@ def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle, x: np.ndar
             for p in found
         ]
     )
-    return largest_parts(atlas.sided(np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1), x))
+    return np.argmax(fine, axis=0).astype(np.uint8) * (t1w > -1)
 
 
-def largest_parts(labels: np.ndarray) -> np.ndarray:
-    """``labels`` with one connected part of each value: a region is in one piece per side."""
-    kept = np.zeros_like(labels)
+def largest_parts(places: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """``places`` with one connected part of each number and side: a region is in one piece there.
+
+    ``x``: template x (mm) of every voxel, which tells left from right.
+    """
+    labels, kept = atlas.sided(places, x), np.zeros_like(places)
     for value in np.unique(labels[labels > 0]):
         parts, _ = ndimage.label(labels == value)
-        kept[parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])] = value
+        largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+        kept[largest] = places[largest]
     return kept
 
 

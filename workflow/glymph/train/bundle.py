@@ -32,10 +32,10 @@ ABOUT = {
         "intensity": "[-1, 1] between the brain's 1st and 99th percentile, -1 outside the brain",
     },
     "regions": {
-        "task": "Segmentation of centrum semiovale, basal ganglia and midbrain on T1w brain MRI",
+        "task": "Outlines of centrum semiovale, basal ganglia and midbrain on T1w brain MRI",
         "inputs": {"0": "T1w"},
-        "outputs": {"0": "background", "1": "centrum semiovale", "2": "basal ganglia",
-                    "3": "midbrain"},
+        "outputs": {"0": "background", "1": "outline of the centrum semiovale",
+                    "2": "outline of the basal ganglia", "3": "outline of the midbrain"},
         "window": None,
         "overlap": 0.0,
         "size": REGION_SHAPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -184,27 +184,46 @@ def whole_head(seed: int, tubes: int) -> WholeHead:
 
 REGION_SHAPE = (80, 96, 80)
 REGION_MM = 2.0
+TO_2MM_BLUR_MM = 0.7
+"""Standard deviation of the smoothing that brings a T1w of 1 mm to `REGION_MM`."""
+TO_2MM_NOISE = 0.26
+"""What that smoothing leaves of the noise: (2 sqrt(pi) 0.7)^(-3/2) for white noise."""
 
 
 def region_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """T1w brains (1, x, y, z) at 2 mm, and their regions: 1 CSO, 2 BG, 3 midbrain."""
+    """T1w brains (1, x, y, z) at 2 mm, and the regions' outlines in them: 1 CSO, 2 BG, 3 midbrain.
+
+    Outlines and not the tissue in them: how much of a voxel is white matter is told at 1 mm, by the
+    tissue segmentation.
+    """
     rng = np.random.default_rng([seed, 3])
     while True:
-        head = draw_head(rng, turn_deg=14.0)
+        head = draw_head(rng, turn_deg=18.0)
         middle = head.from_mni(np.array([[0.0, -18.0, 8.0]]))[0] + rng.uniform(-5, 5, 3)
         low = middle - np.array(REGION_SHAPE) * REGION_MM / 2
         tissues = render_tissues(head, rng, low, REGION_SHAPE, REGION_MM)
         contents, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
         places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
-        labels = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
+        places[tissues.hull <= 0.5] = 0
         for _ in range(RENDERINGS):
-            image = render_pair(rng, tissues, contents, draw_acquisition(rng, t1w_only=1.0))[:1]
-            yield flipped(rng, image, region_numbers(labels))
+            taken = at_2mm(draw_acquisition(rng, t1w_only=1.0))
+            image = uneven(rng, render_pair(rng, tissues, contents, taken)[:1])
+            yield flipped(rng, image, places)
 
 
-def region_numbers(labels: np.ndarray) -> np.ndarray:
-    """Labels of both sides as one number per region: 1 CSO, 2 BG, 3 midbrain."""
-    return (labels + 1) // 2
+def at_2mm(taken: Acquisition) -> Acquisition:
+    """What is left of a T1w's noise, and its blur, where it has been brought to `REGION_MM`."""
+    return replace(
+        taken,
+        blur_mm=float(np.hypot(taken.blur_mm, TO_2MM_BLUR_MM)),
+        noise_t1w=TO_2MM_NOISE * taken.noise_t1w,
+    )
+
+
+def uneven(rng, image: np.ndarray) -> np.ndarray:
+    """``image`` (1, x, y, z) in [-1, 1] with what N4 may leave of the coil's profile."""
+    field = np.exp(rng.uniform(0, 0.2) * smooth_noise(rng, image.shape[1:], 60.0 / REGION_MM))
+    return np.clip((image + 1) * field - 1, -1, 1).astype(np.float32)
 
 
 HEAD_SHAPE = (64, 80, 64)
