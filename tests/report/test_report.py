@@ -169,17 +169,21 @@ def test_methods_name_the_engines_in_use(report_on):
     results = report_on(draw({"AD": 5, "NC": 5}), test="kruskal")
     imaging = {
         "anat": {"brain": "bet", "registration": {"engine": "fsl"}},
-        "epvs": {"engine": "frangi", "regions": "atlas"},
+        "epvs": {"engine": "frangi", "regions": "atlas", "csf_likeness": 0.7},
         "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
                 "b_max": 1500, "tensor": "dipy", "register": "ants"},
         "alps": {"rois": "study", "axes": "template"},
     }  # fmt: skip
     words = " ".join(text.methods(results, imaging, {"scipy": "1"}))
     for expected in ("by BET", "Frangi's filter", "(DIPY)", "template axes", "Kruskal-Wallis",
-                     "FSL FNIRT"):  # fmt: skip
+                     "FSL FNIRT", "aqueduct were not counted, nor", "less than 0.7"):  # fmt: skip
         assert expected in words
     assert "denoised" not in words
     assert "analysis of covariance" not in words.split("Demographics")[0]
+    for change, left_out in (({"csf_likeness": 0}, True), ({"engine": "provided"}, False)):
+        words = " ".join(text.methods(results, imaging | {"epvs": imaging["epvs"] | change}, {}))
+        assert ("aqueduct were not counted." in words) == left_out
+        assert "from white matter's signal" not in words
 
 
 def rows_of_agreement():

@@ -210,6 +210,16 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
     return found
 
 
+def _not_counted(csf_likeness: float) -> str:
+    """What is left out of the automatic counts beside lesions."""
+    walls = " Objects along the walls of ventricles and sulci or in the aqueduct were not counted"
+    unlike = (
+        ", nor, where there was a T2w, objects that went less than "
+        f"{csf_likeness:g} times as far from white matter's signal to that of CSF on T1w as on T2w"
+    )
+    return walls + (unlike if csf_likeness else "") + "."
+
+
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
     brain = {"vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
@@ -232,6 +242,8 @@ def _imaging(config: dict) -> str:
             "shorter than 2 mm were dropped; basal ganglia, centrum semiovale and midbrain came "
             f"from {regions[epvs['regions']]}."
         )
+    if epvs["engine"] in ("vbnet", "frangi"):
+        first += _not_counted(epvs["csf_likeness"])
     denoised = " denoised (Marchenko-Pastur PCA)," if dwi["denoise"] == "mppca" else ""
     unrung = " freed from Gibbs ringing," if dwi["unring"] else ""
     moved = {
