@@ -217,3 +217,26 @@ def test_an_outline_is_in_one_piece_per_side():
     found = regions.largest_parts(places, x)
     assert (found[2:5, 14:17, 14:17] == 0).all()
     np.testing.assert_array_equal(found[:, :10], places[:, :10])
+
+
+def test_of_the_network_s_outlines_tissue_counts_on_both_sides(monkeypatch, tmp_path):
+    """A box outlined as basal ganglia: its fluid is left out, left is where template x < 0."""
+    shape, affine = (30, 20, 20), np.eye(4)
+    share = np.ones(shape, np.float32)
+    share[:, :, 10:] = 0.3
+    for name in ("gm", "wm"):
+        nib.save(nib.Nifti1Image(share / 2, affine), tmp_path / f"{name}.nii.gz")
+    places = np.zeros(shape, np.uint8)
+    places[5:25, 4:16, 4:16] = 1 + atlas.names().index("bg")
+    monkeypatch.setattr(regions, "load_bundle", lambda *_: type("Bundle", (), {"title": "net"}))
+    monkeypatch.setattr(regions, "from_network", lambda *_: places)
+    x = np.broadcast_to(np.arange(30)[:, None, None] - 14.5, shape)
+    monkeypatch.setattr(regions.Subject, "template_x", x)
+    files = {name: str(tmp_path / f"{name}.nii.gz") for name in ("gm", "wm")}
+    subject = regions.Subject(nib.Nifti1Image(share, affine), None, "", "", files)
+    labels, made_by = regions.draw(subject, "vbnet", None, 1)
+    left, right = atlas.label_values("bg")
+    expected = np.zeros(shape, np.uint8)
+    expected[5:15, 4:16, 4:10], expected[15:25, 4:16, 4:10] = left, right
+    np.testing.assert_array_equal(labels, expected)
+    assert made_by == "net"

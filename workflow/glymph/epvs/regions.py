@@ -85,10 +85,8 @@ def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
     t1w, x = subject.t1w, subject.template_x
     if engine == "vbnet":
         bundle = load_bundle(folder_of("regions", model), threads)
-        places, made_by = (
-            largest_parts(from_network(array(t1w), t1w.affine, bundle), x),
-            bundle.title,
-        )
+        places, made_by = from_network(array(t1w), t1w.affine, bundle), bundle.title
+        places = largest_parts(places, x)
     else:
         outlines = array(load(subject.files["outlines"]))
         places, made_by = np.round(subject.carried(outlines, "nearestNeighbor")), engine
