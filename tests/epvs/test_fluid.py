@@ -17,14 +17,14 @@ PLACES = {
 """A ventricle fills x below 19."""
 
 
-def head(ventricle=19, small=False):
-    """T1w of white matter with a ventricle, or one of a few voxels, and three objects."""
+LACUNE = (slice(15, 19), slice(10, 20), slice(9, 13))
+
+
+def head(*fluid):
+    """T1w of white matter with three objects and ``fluid``, by default the ventricle."""
     t1w = np.full(SHAPE, 0.6, np.float32)
-    t1w[:ventricle, slice(14, 16) if small else slice(None), slice(None)] = -0.9
-    if small:
-        t1w[:ventricle, :, :9] = t1w[:ventricle, :, 13:] = 0.6
-        t1w[0] = -0.9
-        t1w[1:10] = 0.6
+    for place in fluid or [slice(19)]:
+        t1w[place] = -0.9
     for place in PLACES.values():
         t1w[place] = -0.6
     return t1w
@@ -54,8 +54,19 @@ def test_what_lies_along_a_ventricle_is_its_wall_and_what_ends_there_is_not():
     assert judged(head()) == {"inside": False, "along the wall": True, "ends at the wall": False}
 
 
-def test_a_lacune_is_no_ventricle():
-    assert not any(judged(head(small=True)).values())
+def test_a_lacune_is_no_ventricle(monkeypatch):
+    beside = head(LACUNE, slice(2))  # the darkest of the brain lies elsewhere
+    assert not any(judged(beside).values())
+    monkeypatch.setattr(fluid, "LARGE_VOXELS", 100)
+    assert judged(beside)["along the wall"]
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_the_shortest_space_that_ends_at_a_wall_is_kept(width):
+    field = np.zeros(SHAPE, np.float32)
+    field[19:21, 24 : 24 + width, 24 : 24 + width] = 1
+    found = find_objects(field, np.full(SHAPE, 1, np.uint8), np.eye(4))
+    assert fluid.at_walls(found, head(), BRAIN, np.full(SHAPE, 1, np.uint8)) == [False]
 
 
 def test_grey_matter_is_no_ventricle():

@@ -4,6 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from glymph.common.bundle import PLANES
 from glymph.train import anatomy, images, objects, samples
@@ -120,5 +121,27 @@ def test_heads_and_regions_have_their_shapes_and_labels():
     image, label = next(samples.region_volumes(1))
     assert image.shape == (1, *samples.REGION_SHAPE)
     assert set(np.unique(label)) == {0, 1, 2, 3}
+    # outlines and not the tissue in them: sulci of the centrum semiovale too
+    dark = image[0] < np.percentile(image[0][image[0] > -1], 15)
+    assert dark[label == 1].mean() > 0.05
     # mirrored pairs: what lies left lies right
     assert (label == 2).sum() * 8 > 10_000
+
+
+def test_a_t1w_at_2_mm_has_less_noise_and_more_blur():
+    taken = images.ORDINARY
+    found = samples.at_2mm(taken)
+    assert found.noise_t1w == pytest.approx(0.26 * taken.noise_t1w)
+    assert found.blur_mm == pytest.approx(np.hypot(taken.blur_mm, 0.7))
+    rng = np.random.default_rng(1)
+    smoothed = ndimage.gaussian_filter(rng.standard_normal((64, 64, 64)), 0.7)
+    assert smoothed.std() == pytest.approx(samples.TO_2MM_NOISE, rel=0.1)
+
+
+def test_uneven_signal_stays_in_range_and_out_of_the_background():
+    image = np.full((1, 40, 40, 40), 0.5, np.float32)
+    image[:, :20] = -1
+    found = samples.uneven(np.random.default_rng(3), image)
+    assert (found[:, :20] == -1).all()
+    assert found.min() >= -1 and found.max() <= 1
+    assert found[:, 20:].std() > 0.005

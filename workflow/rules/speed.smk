@@ -275,9 +275,12 @@ class Few(list):
         for file in files:
             self.add(file)
 
+    def __ror__(self, others):
+        return others | set(self)
+
 
 def keep_dependencies_small():
-    """Keep the files between two jobs in a list; snakemake only adds, searches and goes over them."""
+    """Keep the files between two jobs in a list, with what snakemake asks of the set."""
     begin = snakemake.dag.DAG.__init__
 
     def begin_small(dag, *arguments, **options):

@@ -9,6 +9,7 @@ pass on and the cohort tables list. Any other exception fails the job.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -61,10 +62,10 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
 def _fail(reason: str, console: int, folder: str | Path) -> None:
     """End the job with ``reason`` in its log or, where nothing can be written there, on the console
     of the run. C++ libraries do not say that the disk is full, so that is looked at here."""
-    if shutil.disk_usage(folder).free < FULL_DISK_BYTES:
-        reason += str(Fault(
-            "No space left on device", folder, "make space, then run the same command again"
-        )) + "\n"  # fmt: skip
+    with contextlib.suppress(OSError):  # a folder that is gone is not the reason
+        if shutil.disk_usage(folder).free < FULL_DISK_BYTES:
+            full, cure = "No space left on device", "make space, then run the same command again"
+            reason += f"{Fault(full, folder, cure)}\n"
     try:
         sys.stdout.flush()
         sys.stderr.flush()

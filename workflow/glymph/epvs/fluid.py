@@ -19,7 +19,7 @@ LARGE_VOXELS = 500
 """Ventricles and sulci: what is dark and in one piece of more than half a millilitre."""
 TOUCHING = 0.5
 """Share of an object's voxels that touch the large space: of a wall nearly all, of a perivascular
-space that ends there those of its tip."""
+space that ends there those of its tip, in the shortest ones a half."""
 MIDLINE_MM = 2.5
 """The aqueduct is 1 to 3 mm wide; the rest is what registration errs by."""
 
@@ -34,8 +34,9 @@ def parts_of_csf(
 ) -> list[bool]:
     """For each of ``objects`` whether it is part of a larger space of CSF.
 
-    At the wall of a ventricle or sulcus `TOUCHING` or more of an object touches it; a perivascular
-    space is surrounded by tissue. What lies in the midbrain on the midline is the aqueduct.
+    At the wall of a ventricle or sulcus more than `TOUCHING` of an object touches it; a
+    perivascular space is surrounded by tissue. What lies in the midbrain on the midline is the
+    aqueduct.
 
     ``t1w`` (x, y, z): in [-1, 1] at 1 mm, on the grid of ``brain`` (bool), of the region ``labels``
     and of ``affine``; ``to_template`` maps world points (n, 3) to template points. Without white
@@ -48,7 +49,7 @@ def parts_of_csf(
 def at_walls(objects: list[Object], t1w, brain, labels) -> list[bool]:
     """For each of ``objects`` whether it lies along a ventricle or sulcus."""
     large = large_spaces(objects, t1w, brain, labels)
-    return [touching_share(item, large) >= TOUCHING for item in objects]
+    return [touching_share(item, large) > TOUCHING for item in objects]
 
 
 def large_spaces(objects: list[Object], t1w, brain, labels) -> np.ndarray:

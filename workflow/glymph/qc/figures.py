@@ -152,7 +152,7 @@ def epvs_overview(t1w, t2w, labels, objects, not_counted, columns: int = 6) -> b
     ground = array(t2w if t2w is not None else t1w)
     places, found = array(labels), array(objects) > 0
     others = array(not_counted) > 0
-    levels = epvs_levels(places, found, 2 * columns)
+    levels = epvs_levels(places, found | others, 2 * columns)
     box = bounding_box(places > 0, 12)
     figure, axes = plt.subplots(
         4, columns, figsize=(1.9 * columns, 9.2), facecolor="k", layout="constrained"

@@ -212,10 +212,14 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
 
 def _not_counted(csf_likeness: float) -> str:
     """What is left out of the automatic counts beside lesions."""
-    walls = " Objects along the walls of ventricles and sulci or in the aqueduct were not counted"
+    walls = (
+        " Of what was found automatically, objects along the walls of ventricles and sulci or in "
+        "the aqueduct were not counted"
+    )
     unlike = (
         ", nor, where there was a T2w, objects that went less than "
-        f"{csf_likeness:g} times as far from white matter's signal to that of CSF on T1w as on T2w"
+        f"{csf_likeness:g} times as far from white matter's signal to that of CSF on T1w as on T2w "
+        "(less where the T1w was the blurrier image)"
     )
     return walls + (unlike if csf_likeness else "") + "."
 
