@@ -84,7 +84,8 @@ def main() -> None:
     parser.add_argument("unit")
     parser.add_argument("--tubes", type=int, default=60)
     parser.add_argument("--bundle")
-    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"))
+    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"),
+                        help="as epvs.csf_likeness")  # fmt: skip
     options = parser.parse_args()
     stem = options.results / options.unit / "anat" / f"{options.unit}_space-T1w_res-1mm"
     images = {k: nib.load(f"{stem}_desc-{k}.nii.gz") for k in ("norm_T1w", "norm_T2w")}

@@ -171,7 +171,8 @@ def main() -> None:
     parser.add_argument("--other-heads", type=int, default=6, help="in every other one")
     parser.add_argument("--frangi-heads", type=int, default=4, help="on which Frangi runs too")
     parser.add_argument("--bundle")
-    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"))
+    parser.add_argument("--csf-likeness", type=float, default=configured("csf_likeness"),
+                        help="as epvs.csf_likeness")  # fmt: skip
     parser.add_argument("--jobs", type=int, default=1, help="heads at a time")
     options = parser.parse_args()
     thresholds = tune_frangi(2) if options.frangi_heads else {}

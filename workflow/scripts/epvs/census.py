@@ -18,12 +18,12 @@ def main(snakemake):
     source, out = snakemake.input, snakemake.output
     probability, t1w = load(source.probability), load(source.t1w)
     labels = array(load(source.labels), np.uint8)
-    affine = probability.affine
+    affine, found = probability.affine, array(probability)
     lesions, made_by = find_lesions(
         {k: path for k, path in source.items() if k in ("flair", "matrix", "lesion_mask", "wm")},
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
-    objects = census.find_objects(array(probability), labels, affine, lesions)
+    objects = census.find_objects(found, labels, affine, lesions)
     way = [(source.affine, True), (source.inverse_warp, False)]
     to_template = partial(map_points, transforms=way)
     t1w_1mm, brain = array(load(source.norm_t1w)), array(load(source.brain)) > 0
@@ -41,7 +41,7 @@ def main(snakemake):
         objects, unlike_csf_count = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
-    others = census.not_counted(array(probability), labels, numbers)
+    others = census.not_counted(found, labels, numbers)
     save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
     settings = {"lesions": made_by, "csf_likeness": least}
