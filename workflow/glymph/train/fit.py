@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,16 +41,42 @@ class Stream(IterableDataset):
 
 
 def make_loss(settings: dict) -> Callable:
-    """Soft Dice over the batch plus ``focal`` times the focal loss, on softmax probabilities."""
+    """Soft Dice over the batch plus ``focal`` times the focal loss, of (logits, labels).
+
+    With ``settings["shares"]`` the result shall be the label's share itself and not only on its
+    side of one half: `share_loss`.
+    """
+    if settings.get("shares"):
+        return partial(share_loss, settings)
     dice = DiceLoss(softmax=True, include_background=False, batch=True)
     focal = FocalLoss(
         use_softmax=True, include_background=True, gamma=settings["gamma"], alpha=settings["alpha"]
     )
 
-    def loss(logits, target):
+    def loss(logits, labels):
+        target = one_hot(labels, logits.shape[1])
         return dice(logits, target) + settings["focal"] * focal(logits, target)
 
     return loss
+
+
+def share_loss(settings: dict, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Loss of two-class ``logits`` (batch, 2, *size) against shares ``labels`` (batch, *size);
+    negative labels are not judged.
+
+    Dice by the semimetric that is least at the share itself (Wang 2023, arXiv 2303.16296) and the
+    focal loss in its form for soft labels (Li 2020, arXiv 2006.04388). For labels of 0 and 1 both
+    are the ordinary ones.
+    """
+    judged = (labels >= 0).float()
+    share = labels.clamp(min=0)
+    found = torch.softmax(logits, dim=1)[:, 1]
+    dice = DiceLoss(batch=True, soft_label=True)((found * judged)[:, None], (share * judged)[:, None])
+    log = torch.log_softmax(logits, dim=1)
+    entropy = -(share * log[:, 1] + (1 - share) * log[:, 0])
+    weight = settings["alpha"] * share + (1 - settings["alpha"]) * (1 - share)
+    focal = judged * weight * (share - found).abs() ** settings["gamma"] * entropy
+    return dice + settings["focal"] * focal.mean() / 2  # MONAI's mean is over both classes
 
 
 def one_hot(labels: torch.Tensor, classes: int) -> torch.Tensor:
@@ -121,7 +148,7 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
         optimizer.zero_grad()
         with torch.autocast(device.split(":")[0], torch.bfloat16, enabled=settings["bfloat16"]):
             logits = net(image)
-        loss = loss_of(logits.float(), one_hot(label, task.network["classes"]))
+        loss = loss_of(logits.float(), label)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
         optimizer.step()
@@ -182,21 +209,32 @@ def _average(average: dict, net, step: int) -> None:
 
 @torch.no_grad()
 def validate(task: Task, weights: dict, device: str) -> float:
-    """Mean Dice over the classes, counted over the whole held-out set at once."""
+    """Mean Dice over the classes, counted over the whole held-out set at once; of shares their
+    overlap, the smaller of the two in every voxel."""
     net = VBNet(**task.network).to(device)
     net.load_state_dict(weights)
     net.eval()
-    both, sizes = np.zeros(task.network["classes"]), np.zeros(task.network["classes"])
+    classes, shares = task.network["classes"], bool(task.settings.get("shares"))
+    both, sizes = np.zeros(classes), np.zeros(classes)
     for first in range(0, len(task.validation), task.settings["batch"]):
         part = task.validation[first : first + task.settings["batch"]]
         image = torch.from_numpy(np.stack([p[0] for p in part]).astype(np.float32)).to(device)
+        found = torch.softmax(net(image).float(), dim=1).cpu().numpy()
         label = np.stack([p[1] for p in part])
-        label = label > 0.5 if task.network["classes"] == 2 else label
-        found = net(image).argmax(1).cpu().numpy()
-        for c in range(1, task.network["classes"]):
-            both[c] += 2 * np.sum((found == c) & (label == c))
-            sizes[c] += np.sum(found == c) + np.sum(label == c)
+        for c in range(1, classes):
+            mine, theirs = _class_shares(found, label, c, shares)
+            both[c] += 2 * np.minimum(mine, theirs).sum(dtype=float)
+            sizes[c] += mine.sum(dtype=float) + theirs.sum(dtype=float)
     return float(np.mean(both[1:] / np.maximum(sizes[1:], 1)))
+
+
+def _class_shares(found: np.ndarray, label: np.ndarray, number: int, shares: bool):
+    """What (batch, *size) belongs to class ``number`` by the network and by the labels."""
+    if shares:
+        return found[:, 1] * (label >= 0), np.clip(label, 0, 1)
+    if found.shape[1] == 2:
+        label = label > 0.5
+    return found.argmax(1) == number, label == number
 
 
 def _note(folder: Path, step: int, loss: float, score: float) -> None:

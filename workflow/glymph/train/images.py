@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from glymph.train.anatomy import Tissues, smooth_noise
 
@@ -16,7 +16,9 @@ class Acquisition:
 
     ``contrast`` scales how far a perivascular space stands out against CSF itself; ``slice_mm`` is
     the T2w's slice thickness (its slices lie along ``slice_axis``), ``shift_mm`` the error of the
-    T2w's alignment; ``t2w`` False leaves the T2w out.
+    T2w's alignment; ``t2w`` False leaves the T2w out. ``kept`` is the share of k-space along each
+    axis that was measured (the rest filled with zeros), ``t2w_contrast`` scales ``contrast`` in the
+    T2w, ``white_texture`` is how far white matter is from one level.
     """
 
     noise_t1w: float
@@ -28,6 +30,9 @@ class Acquisition:
     slice_axis: int
     shift_mm: float
     t2w: bool = True
+    kept: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    t2w_contrast: float = 1.0
+    white_texture: float = 0.0
 
 
 RANGES = {
@@ -36,25 +41,35 @@ RANGES = {
     "contrast": (0.5, 1.0),
     "slice_mm": (1.0, 5.0),
     "shift_mm": (0.0, 1.0),
+    "kept": (0.55, 1.0),
+    "t2w_contrast": (0.6, 1.1),
+    "white_texture": (0.0, 0.04),
 }
 """What training draws from; a test setting outside these is outside the trained range."""
 
 
 def draw_acquisition(rng: np.random.Generator, t1w_only: float = 0.15) -> Acquisition:
     """Draw an acquisition inside `RANGES`; a share ``t1w_only`` has no T2w."""
-    low, high = RANGES["noise"]
-    noise = low + (high - low) * rng.random(2) ** 1.5  # half the scans in the lowest third
+    low, high = np.log(RANGES["noise"])
+    noise = np.exp(rng.uniform(low, high, 2))  # as many scans from 1 to 2 % as from 8 to 16 %
+    blur = rng.uniform(*RANGES["blur_mm"], 2)
+    if rng.random() < 0.5:  # of one scanner and protocol: alike in both
+        blur[1] = np.clip(blur[0] * np.exp(0.1 * rng.standard_normal()), *RANGES["blur_mm"])
     thick = rng.random() < 0.3
+    filled = rng.random() < 0.35
     return Acquisition(
         noise_t1w=float(noise[0]),
         noise_t2w=float(noise[1]),
-        blur_mm=float(rng.uniform(*RANGES["blur_mm"])),
-        blur_t2w_mm=float(rng.uniform(*RANGES["blur_mm"])),
+        blur_mm=float(blur[0]),
+        blur_t2w_mm=float(blur[1]),
         contrast=float(rng.uniform(*RANGES["contrast"])),
         slice_mm=float(rng.uniform(2, RANGES["slice_mm"][1])) if thick else 1.0,
         slice_axis=2 if rng.random() < 0.85 else int(rng.integers(2)),
         shift_mm=float(np.clip(abs(rng.normal(0, 0.4)), *RANGES["shift_mm"])),
         t2w=bool(rng.random() > t1w_only),
+        kept=tuple(rng.uniform(*RANGES["kept"], 3)) if filled else (1.0, 1.0, 1.0),
+        t2w_contrast=float(rng.uniform(*RANGES["t2w_contrast"])),
+        white_texture=float(rng.uniform(*RANGES["white_texture"])),
     )
 
 
@@ -76,35 +91,58 @@ def outside(name: str) -> Acquisition:
 
 @dataclass(frozen=True)
 class Contents:
-    """What is drawn into the tissue: arrays (x, y, z), shares from 0 to 1."""
+    """What is drawn into the tissue: arrays (x, y, z), shares from 0 to 1.
+
+    ``numbers`` says which perivascular space a voxel belongs to, 0 for none; ``iron`` is where T2w
+    is dark for the iron in pallidum, substantia nigra and red nucleus.
+    """
 
     tubes: np.ndarray
+    numbers: np.ndarray
     lesions: np.ndarray
     lacunes: np.ndarray
     rims: np.ndarray
     lines: np.ndarray
+    iron: np.ndarray
 
 
-def render_pair(rng, tissues: Tissues, contents: Contents, taken: Acquisition) -> np.ndarray:
-    """T1w and T2w (2, x, y, z) float32 in [-1, 1], by robust percentiles as the workflow has them.
+FINE_TEXTURE = 0.015
+"""What hides a faint space beside noise, as a share of the tissue range: tissue is not of one
+level from voxel to voxel."""
 
-    Without a T2w its channel is -1 throughout. What lies outside the brain is -1.
+
+def render_pair(rng, tissues: Tissues, contents: Contents, taken: Acquisition):
+    """(images, clearness) of what ``taken`` shows of the tissue.
+
+    Images: T1w and T2w (2, x, y, z) float32 in [-1, 1], by robust percentiles as the workflow has
+    them; without a T2w its channel is -1 throughout. What lies outside the brain is -1. Clearness
+    (x, y, z): how many deviations of the noise a perivascular space stands out, both images
+    together.
     """
-    t1w = _signal(rng, tissues, contents, taken.contrast, levels_t1w(rng), inverse=True)
-    t1w = acquire(rng, t1w, taken.blur_mm / tissues.voxel_mm, taken.noise_t1w)
-    pair = [_scaled(rng, t1w, tissues)]
-    if taken.t2w:
-        t2w = _signal(rng, tissues, contents, taken.contrast, levels_t2w(rng), inverse=False)
-        t2w = _thick(t2w, taken.slice_mm / tissues.voxel_mm, taken.slice_axis, rng)
-        if taken.shift_mm:
-            direction = rng.standard_normal(3)
-            direction *= taken.shift_mm / tissues.voxel_mm / np.linalg.norm(direction)
-            t2w = ndimage.shift(t2w, direction, order=1, mode="nearest")
-        t2w = acquire(rng, t2w, taken.blur_t2w_mm / tissues.voxel_mm, taken.noise_t2w)
-        pair.append(_scaled(rng, t2w, tissues))
-    else:
-        pair.append(np.full_like(t1w, -1))
-    return np.stack(pair).astype(np.float32)
+    level = levels_t1w(rng)
+    t1w = _signal(rng, tissues, contents, taken, level, inverse=True)
+    blur = taken.blur_mm / tissues.voxel_mm
+    pair = [_scaled(rng, acquire(rng, t1w, blur, taken.noise_t1w, taken.kept), tissues)]
+    clear = _clearness(contents, taken.contrast * (1 - level["csf"]), blur, taken.noise_t1w)
+    if not taken.t2w:
+        return np.stack([*pair, np.full_like(pair[0], -1)]).astype(np.float32), clear
+    level = levels_t2w(rng)
+    t2w = _signal(rng, tissues, contents, taken, level, inverse=False)
+    t2w = _thick(t2w, taken.slice_mm / tissues.voxel_mm, taken.slice_axis, rng)
+    if taken.shift_mm:
+        direction = rng.standard_normal(3)
+        direction *= taken.shift_mm / tissues.voxel_mm / np.linalg.norm(direction)
+        t2w = ndimage.shift(t2w, direction, order=1, mode="nearest")
+    blur = taken.blur_t2w_mm / tissues.voxel_mm
+    pair.append(_scaled(rng, acquire(rng, t2w, blur, taken.noise_t2w, taken.kept), tissues))
+    height = taken.contrast * taken.t2w_contrast * (1 - level["wm"]) / max(taken.slice_mm, 1.0)
+    clear = np.hypot(clear, _clearness(contents, height, blur, taken.noise_t2w))
+    return np.stack(pair).astype(np.float32), clear
+
+
+def _clearness(contents: Contents, height: float, blur: float, noise: float) -> np.ndarray:
+    """Contrast of the perivascular spaces, ``height`` where one fills a voxel, over the noise."""
+    return height / np.hypot(noise, FINE_TEXTURE) * ndimage.gaussian_filter(contents.tubes, blur)
 
 
 def levels_t1w(rng) -> dict[str, float]:
@@ -125,18 +163,21 @@ def levels_t2w(rng) -> dict[str, float]:
     return {"wm": wm, "gm": gm, "csf": 1.0, "lesion": rng.uniform(gm, 0.85)}
 
 
-def _signal(rng, tissues, contents: Contents, contrast, level, inverse: bool) -> np.ndarray:
+def _signal(rng, tissues, contents: Contents, taken, level, inverse: bool) -> np.ndarray:
     """The noiseless image; CSF's signal is 0 outside the brain, as a brain mask leaves it."""
     shape = tissues.gm.shape
     texture = 1 + rng.uniform(0.0, 0.05) * smooth_noise(rng, shape, 5.0 / tissues.voxel_mm)
+    white = 1 + taken.white_texture * smooth_noise(rng, shape, 7.0 / tissues.voxel_mm)
     fine = 1 + rng.uniform(0.0, 0.03) * smooth_noise(rng, shape, 1.2)
-    image = level["wm"] * tissues.wm + level["gm"] * tissues.gm * texture
-    image = image * fine
+    image = level["wm"] * tissues.wm * white + level["gm"] * tissues.gm * texture
+    iron = rng.uniform(-0.05, 0.15) if inverse else rng.uniform(-0.5, 0.0)
+    image = image * fine * (1 + iron * contents.iron)
     image += contents.lesions * tissues.tissue * (level["lesion"] - image)
     image += 0.8 * contents.rims * tissues.tissue * (level["lesion"] - image)
     image += level["csf"] * tissues.csf
     image += contents.lacunes * (level["csf"] - image)
-    image += contrast * contents.tubes * (level["csf"] - image)
+    contrast = taken.contrast * (1.0 if inverse else taken.t2w_contrast)
+    image += np.minimum(contrast * contents.tubes, 1) * (level["csf"] - image)
     if not inverse:
         image *= 1 - 0.6 * contents.lines
     bias = np.exp(rng.uniform(0, 0.08) * smooth_noise(rng, shape, 30.0 / tissues.voxel_mm))
@@ -159,12 +200,33 @@ def _thick(image: np.ndarray, slices: float, axis: int, rng) -> np.ndarray:
     return ndimage.map_coordinates(taken, grid, order=int(rng.choice([1, 3])), mode="nearest")
 
 
-def acquire(rng, image: np.ndarray, blur: float, noise: float) -> np.ndarray:
-    """Blur (voxels), then Rician noise, a part of which is smooth as resampled noise is."""
+def acquire(rng, image: np.ndarray, blur: float, noise: float, kept=(1.0, 1.0, 1.0)) -> np.ndarray:
+    """Blur (voxels), then Rician noise, a part of which is smooth as resampled noise is.
+
+    Of k-space the share ``kept`` along each axis was measured and the rest filled with zeros: edges
+    ring, and the noise is smooth.
+    """
     image = ndimage.gaussian_filter(image, blur)
     grain = rng.uniform(0.0, 0.8)
     real, imaginary = (smooth_or_white(rng, image.shape, grain) for _ in range(2))
-    return np.hypot(image + noise * real, noise * imaginary)
+    parts = (truncated(part, kept) for part in (image + noise * real, noise * imaginary))
+    return np.hypot(*parts)
+
+
+def truncated(image: np.ndarray, kept) -> np.ndarray:
+    """``image`` without its frequencies above the share ``kept`` along each axis.
+
+    By cosine transform, so that opposite borders of a block, far apart in a head, do not ring into
+    each other.
+    """
+    if min(kept) >= 1:
+        return image
+    spectrum = fft.dctn(image, norm="ortho")
+    for axis, share in enumerate(kept):
+        beyond = [slice(None)] * image.ndim
+        beyond[axis] = slice(max(2, round(share * image.shape[axis])), None)
+        spectrum[tuple(beyond)] = 0
+    return fft.idctn(spectrum, norm="ortho")
 
 
 def smooth_or_white(rng, shape, grain: float) -> np.ndarray:

@@ -23,35 +23,77 @@ class Tube:
     depth: float
 
 
-def plant_tubes(rng, linear: np.ndarray, tissues: Tissues, count: int):
-    """Plant up to ``count`` tubes; returns (share of each voxel, contrast, number of tubes).
+@dataclass(frozen=True)
+class Population:
+    """What the perivascular spaces of a head are like, as shares of them: ``faint`` have any
+    contrast from `FAINTEST` up, ``thin`` are a sixth thinner, ``clustered`` is how often some of a
+    block's lie side by side."""
+
+    faint: float = 0.0
+    thin: float = 0.0
+    clustered: float = 0.0
+
+
+PLAIN = Population()
+VARIED = Population(faint=0.6, thin=0.5, clustered=0.45)
+FAINTEST = 0.15
+THINNER = 0.85
+APART_MM = (2.2, 5.0)
+"""How far apart the axes of parallel spaces lie."""
+
+
+def plant_tubes(rng, linear: np.ndarray, tissues: Tissues, count: int, population=PLAIN):
+    """Plant up to ``count`` tubes; returns (share of each voxel, contrast, numbers).
 
     ``linear`` (3, 3) takes directions of the block's grid to MNI space.
     ``share`` is the part of each voxel inside a tube, ``contrast`` the same times the tube's
-    contrast against CSF.
+    contrast against CSF, ``numbers`` (int16) which tube it is, from 1.
     """
     shape = tissues.gm.shape
     share, contrast = np.zeros((2, *shape), np.float32)
+    numbers = np.zeros(shape, np.int16)
     weights = _seed_weights(tissues)
     total = weights.sum()
     if total <= 0 or not count:
-        return share, contrast, 0
+        return share, contrast, numbers
     cumulated = np.cumsum(weights.ravel())
+    clustered = population.clustered and rng.random() < population.clustered
     planted = 0
     for _ in range(3 * count):
-        if planted == count:
+        if planted >= count:
             break
         place = np.unravel_index(np.searchsorted(cumulated, rng.random() * total), shape)
-        tube = _draw_tube(rng, linear, tissues, np.array(place, float))
-        if not _in_tissue(tube, tissues):
-            continue
-        box, part = fill(tube.axis, tube.width / 2 / tissues.voxel_mm, shape)
-        if box is None or (share[box][part > 0.05] > 0.05).any():
-            continue
-        share[box] = np.maximum(share[box], part)
-        contrast[box] = np.maximum(contrast[box], tube.depth * part)
-        planted += 1
-    return share, contrast, planted
+        tube = _draw_tube(rng, linear, tissues, np.array(place, float), population)
+        for one in _side_by_side(rng, tube, tissues.voxel_mm) if clustered else [tube]:
+            if not _in_tissue(one, tissues):
+                continue
+            box, part = fill(one.axis, one.width / 2 / tissues.voxel_mm, shape)
+            if box is None or (share[box][part > 0.05] > 0.05).any():
+                continue
+            planted += 1
+            numbers[box][part > share[box]] = planted
+            share[box] = np.maximum(share[box], part)
+            contrast[box] = np.maximum(contrast[box], one.depth * part)
+    return share, contrast, numbers
+
+
+def _side_by_side(rng, tube: Tube, voxel_mm: float) -> list[Tube]:
+    """``tube`` and, half of the time, up to seven beside it that run nearly its way."""
+    if rng.random() < 0.5:
+        return [tube]
+    along = tube.axis[-1] - tube.axis[0]
+    along = along / (np.linalg.norm(along) + 1e-9)
+    across = np.cross(along, rng.standard_normal(3))
+    across /= np.linalg.norm(across) + 1e-9
+    found, place = [tube], np.zeros(3)
+    for _ in range(rng.integers(1, 8)):
+        place = place + rng.uniform(*APART_MM) / voxel_mm * across
+        shift = place + rng.normal(0, 1.0 / voxel_mm) * along + rng.normal(0, 0.5, 3)
+        middle = tube.axis.mean(0)
+        axis = middle + np.exp(0.25 * rng.standard_normal()) * (tube.axis - middle) + shift
+        width = float(np.clip(tube.width * np.exp(0.2 * rng.standard_normal()), 0.5, 3.0))
+        found.append(Tube(axis, width, float(np.clip(tube.depth * rng.uniform(0.7, 1.3), 0, 1))))
+    return found
 
 
 def _seed_weights(tissues: Tissues) -> np.ndarray:
@@ -65,11 +107,13 @@ def _seed_weights(tissues: Tissues) -> np.ndarray:
     return white + 3.0 * nuclei + 3.0 * stem
 
 
-def _draw_tube(rng, linear: np.ndarray, tissues: Tissues, middle: np.ndarray) -> Tube:
+def _draw_tube(rng, linear, tissues: Tissues, middle: np.ndarray, population) -> Tube:
     maps = load_maps()
     mni = tissues.mni[tuple(middle.astype(int))]
     place = int(maps.at("places", mni[None], order=0)[0])
     width = float(np.clip(1.5 * np.exp(0.38 * rng.standard_normal()), 0.5, 3.0))
+    if population.thin and rng.random() < population.thin:
+        width = max(0.5, THINNER * width)
     typical = 5.0 if place == 3 else 7.0
     length = float(np.clip(typical * np.exp(0.5 * rng.standard_normal()), max(2.0, width), 25.0))
     direction = _course(rng, maps, mni, place) @ np.linalg.inv(linear).T
@@ -84,7 +128,10 @@ def _draw_tube(rng, linear: np.ndarray, tissues: Tissues, middle: np.ndarray) ->
     axis = run * t * direction + bow * (t**2 - 1 / 12) * across
     axis = axis + wave * np.cross(direction, across)
     start = middle + rng.uniform(-0.5, 0.5, 3)
-    return Tube(start + axis / tissues.voxel_mm, width, float(rng.uniform(0.7, 1.0)))
+    depth = float(rng.uniform(0.7, 1.0))
+    if population.faint and rng.random() < population.faint:
+        depth = float(np.exp(rng.uniform(np.log(FAINTEST), 0)))
+    return Tube(start + axis / tissues.voxel_mm, width, depth)
 
 
 def _course(rng, maps, mni, place: int) -> np.ndarray:
@@ -145,6 +192,24 @@ def draw_lesions(rng, tissues: Tissues, count: int) -> np.ndarray:
     if count:
         lesions *= np.clip(1 + 0.35 * smooth_noise(rng, shape, 2.0), 0.3, 1.3)
     return np.clip(lesions, 0, 1) * np.clip(tissues.wm * 1.5, 0, 1)
+
+
+IRON = {
+    "pallidum": ((19.0, -4.0, -1.0), (5.0, 9.0, 5.0)),
+    "substantia nigra": ((10.0, -18.0, -12.0), (5.0, 6.0, 4.0)),
+    "red nucleus": ((5.0, -20.0, -9.0), (3.0, 3.5, 4.0)),
+}
+"""Middle (MNI mm, right side) and semi-axes of the nuclei that hold iron."""
+
+
+def iron(tissues: Tissues) -> np.ndarray:
+    """Soft mask (0 to 1) of the `IRON` nuclei of both sides, in tissue."""
+    folded = np.concatenate([np.abs(tissues.mni[..., :1]), tissues.mni[..., 1:]], -1)
+    inside = [
+        np.clip(2 - 2 * np.linalg.norm((folded - middle) / np.array(semi), axis=-1), 0, 1)
+        for middle, semi in IRON.values()
+    ]
+    return np.max(inside, axis=0).astype(np.float32) * tissues.tissue
 
 
 def draw_lacunes(rng, tissues: Tissues, count: int) -> tuple[np.ndarray, np.ndarray]:

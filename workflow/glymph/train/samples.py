@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import ndimage
 
 from glymph.anat.vbnet import scaled
 from glymph.common.bundle import PLANES
 from glymph.epvs import atlas
+from glymph.epvs.ridge import lines
 from glymph.train.anatomy import (
     Head,
     Tissues,
@@ -27,52 +29,89 @@ from glymph.train.images import (
     levels_t1w,
     render_pair,
 )
-from glymph.train.objects import draw_lacunes, draw_lesions, plant_tubes, thin_lines
+from glymph.train.objects import (
+    PLAIN,
+    VARIED,
+    draw_lacunes,
+    draw_lesions,
+    iron,
+    plant_tubes,
+    thin_lines,
+)
 from glymph.train.scalp import surround
 
 LABEL_SHARE = 0.4
-"""A voxel belongs to a perivascular space from this partial volume on. At 0.4 the labelled voxels
-fill the volume of the spaces themselves (to 3 %, widths of 0.5 to 3 mm); at 0.3 a fifth more."""
+"""What counts as a voxel of a perivascular space where one speaks of whole voxels. At 0.4 those
+voxels fill the volume of the spaces themselves (to 3 %, widths of 0.5 to 3 mm)."""
+TOUCHED = 0.02
+"""Share from which a voxel belongs to a perivascular space at all."""
+VISIBLE = 2.5
+"""Clearness (deviations of the noise) from which a space can be seen: one whose clearest voxel has
+less is neither space nor background to the training."""
+NO_WEIGHT = -1.0
+"""Label of voxels that the training shall not judge."""
 BLOCK = (96, 96, 24)
 """Voxels of a block: two sides of a slice, and how many slices."""
-RENDERINGS = 3
-PER_BLOCK = 6
+RENDERINGS = 4
+PER_BLOCK = 9
 POOL = 120
 MARGIN = 5
 """Slices at both ends of a block that only feed blur and thick slices."""
 
 
-def draw_contents(rng, head: Head, tissues: Tissues, scale: float, tubes: int) -> tuple:
-    """Objects for a block that holds ``scale`` of a brain: (`Contents`, label, tubes planted)."""
-    share, contrast, planted = plant_tubes(rng, head.linear, tissues, tubes)
+def draw_contents(rng, head: Head, tissues: Tissues, scale: float, tubes: int, population=PLAIN):
+    """Objects for a block that holds ``scale`` of a brain: (`Contents`, share of each voxel)."""
+    share, contrast, numbers = plant_tubes(rng, head.linear, tissues, tubes, population)
     burden = rng.choice([0.0, 1.0], p=[0.4, 0.6]) * rng.exponential(25) * scale
     lesions = draw_lesions(rng, tissues, int(rng.poisson(burden)))
     holes, rims = draw_lacunes(rng, tissues, int(rng.poisson(rng.exponential(3.0) * scale)))
-    free = share <= 0.02
-    lines = thin_lines(rng, share.shape, int(rng.poisson(30 * scale)))
-    contents = Contents(contrast, lesions, holes * free, rims * free, lines)
-    return contents, share > LABEL_SHARE, planted
+    free = share <= TOUCHED
+    dark = thin_lines(rng, share.shape, int(rng.poisson(30 * scale)))
+    found = Contents(contrast, numbers, lesions, holes * free, rims * free, dark, iron(tissues))
+    return found, share
 
 
 def epvs_blocks(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (image (2, *`BLOCK`) in [-1, 1], label `BLOCK`) of 1 mm blocks about random places.
+    """Pairs (image (3, *`BLOCK`) in [-1, 1], label `BLOCK`) of 1 mm blocks about random places.
 
-    The last axis runs across slices of a random plane. Every block is taken `RENDERINGS` times,
-    with other contrasts and noise: anatomy costs more.
+    Channels are T1w, T2w and their `lines`; labels the share of perivascular space, `NO_WEIGHT`
+    where one cannot be seen. The last axis runs across slices of a random plane. Every block is
+    taken `RENDERINGS` times, with other contrasts and noise: anatomy costs more.
     """
     rng = np.random.default_rng(seed)
     while True:
         head = draw_head(rng)
         for _ in range(2):
             order = PLANES[str(rng.choice(list(PLANES)))]
-            tissues, contents, label = epvs_block(rng, head, order)
+            tissues, contents, share = epvs_block(rng, head, order)
             for _ in range(RENDERINGS):
-                image = render_pair(rng, tissues, contents, draw_acquisition(rng))
+                taken = draw_acquisition(rng)
+                image, clear = render_pair(rng, tissues, contents, taken)
+                label = np.where(unseen(contents.numbers, clear), NO_WEIGHT, share)
+                image = np.concatenate([image, lines(*image_pair(image, taken))[None]])
                 yield image.transpose(0, *(1 + axis for axis in order)), label.transpose(order)
 
 
+def image_pair(images: np.ndarray, taken: Acquisition) -> tuple[np.ndarray, np.ndarray | None]:
+    """T1w and T2w of ``images`` (2, x, y, z); None for a T2w that was not taken."""
+    return images[0], images[1] if taken.t2w else None
+
+
+def unseen(numbers: np.ndarray, clear: np.ndarray) -> np.ndarray:
+    """Voxels (bool) of perivascular spaces, ``numbers``, of which no voxel is `VISIBLE`, and those
+    next to them; ``clear`` is the clearness of every voxel."""
+    count = int(numbers.max())
+    if not count:
+        return np.zeros(numbers.shape, bool)
+    best = np.asarray(ndimage.maximum(clear, numbers, range(1, count + 1)))
+    hidden = np.concatenate([[False], best < VISIBLE])[numbers]
+    seen = (numbers > 0) & ~hidden
+    return ndimage.binary_dilation(hidden) & ~seen
+
+
 def epvs_block(rng, head: Head, order=PLANES["axial"]) -> tuple[Tissues, Contents, np.ndarray]:
-    """One block: tissue, perivascular spaces and their look-alikes about a random place.
+    """One block: tissue, perivascular spaces with their look-alikes about a random place, and the
+    share of each voxel that is perivascular space.
 
     Axes run along x, y, z; the block is thin across the slices of ``order`` (one of `PLANES`).
     """
@@ -81,9 +120,8 @@ def epvs_block(rng, head: Head, order=PLANES["axial"]) -> tuple[Tissues, Content
     low = centre - np.array(shape) / 2 + rng.uniform(-0.5, 0.5, 3)
     tissues = render_tissues(head, rng, low, shape, 1.0)
     scale = float(tissues.tissue.sum()) / 1.2e6
-    tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 30)], p=[0.2, 0.35, 0.45]))
-    contents, label, _ = draw_contents(rng, head, tissues, 3 * scale, tubes)
-    return tissues, contents, label
+    tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 40)], p=[0.2, 0.3, 0.5]))
+    return tissues, *draw_contents(rng, head, tissues, 3 * scale, tubes, VARIED)
 
 
 def _draw_centre(rng) -> np.ndarray:
@@ -99,7 +137,7 @@ def _draw_centre(rng) -> np.ndarray:
 
 
 def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Slices (2, 96, 96) of all planes, with labels (96, 96); most are chosen where there is a
+    """Slices (3, 96, 96) of all planes, with labels (96, 96); most are chosen where there is a
     label.
 
     They pass through a pool, so that a batch holds slices of many heads.
@@ -108,7 +146,7 @@ def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     pool = []
     for image, label in epvs_blocks(seed):
         inner = np.arange(MARGIN, BLOCK[2] - MARGIN)
-        held = label[..., inner].sum((0, 1)).astype(float)
+        held = np.clip(label[..., inner], 0, 1).sum((0, 1)).astype(float)
         likely = held + max(held.mean(), 1e-6)
         for k in rng.choice(inner, PER_BLOCK, replace=False, p=likely / likely.sum()):
             pool.append(flipped(rng, image[..., k], label[..., k]))
@@ -156,9 +194,10 @@ class WholeHead:
 
     def take(self, taken: Acquisition) -> np.ndarray:
         """T1w and T2w (2, x, y, z); the same anatomy and the same draws for every acquisition."""
-        return render_pair(
+        images, _ = render_pair(
             np.random.default_rng([self.seed, 6]), self.tissues, self.contents, taken
         )
+        return images
 
 
 def whole_head(seed: int, tubes: int) -> WholeHead:
@@ -171,12 +210,13 @@ def whole_head(seed: int, tubes: int) -> WholeHead:
     low = placed.min(0)
     shape = tuple(int(n) for n in np.ceil(placed.max(0) - low))
     tissues = render_tissues(head, rng, low, shape, 1.0)
-    share, contrast, _ = plant_tubes(rng, head.linear, tissues, tubes)
-    others, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
-    free = share <= 0.02
-    contents = Contents(
-        contrast, others.lesions, others.lacunes * free, others.rims * free, others.lines
-    )
+    share, contrast, numbers = plant_tubes(rng, head.linear, tissues, tubes)
+    others, _ = draw_contents(rng, head, tissues, 1.0, 0)
+    free = share <= TOUCHED
+    contents = replace(
+        others, tubes=contrast, numbers=numbers,
+        lacunes=others.lacunes * free, rims=others.rims * free,
+    )  # fmt: skip
     places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
     domain = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
     return WholeHead(tissues, contents, share > LABEL_SHARE, share, domain, seed)
@@ -202,12 +242,12 @@ def region_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         middle = head.from_mni(np.array([[0.0, -18.0, 8.0]]))[0] + rng.uniform(-5, 5, 3)
         low = middle - np.array(REGION_SHAPE) * REGION_MM / 2
         tissues = render_tissues(head, rng, low, REGION_SHAPE, REGION_MM)
-        contents, _, _ = draw_contents(rng, head, tissues, 1.0, 0)
+        contents, _ = draw_contents(rng, head, tissues, 1.0, 0)
         places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
         places[tissues.hull <= 0.5] = 0
         for _ in range(RENDERINGS):
             taken = at_2mm(draw_acquisition(rng, t1w_only=1.0))
-            image = uneven(rng, render_pair(rng, tissues, contents, taken)[:1])
+            image = uneven(rng, render_pair(rng, tissues, contents, taken)[0][:1])
             yield flipped(rng, image, places)
 
 
