@@ -4,7 +4,7 @@
 
 RESULTS is the output folder of a run. Tubes of `glymph.simulate` (not of training) are drawn into
 the T1w and T2w at 1 mm, inside the regions, once crisp and once blurred to the scanner's resolution
-at 80 % contrast.
+at 80 % contrast, and so that each reaches a given contrast at its highest.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from epvs_synthesis import as_counted, configured
 from scipy import ndimage
 
 from glymph.common.bundle import folder_of, load_bundle
-from glymph.epvs.census import find_objects
-from glymph.epvs.segment import by_frangi, by_network
+from glymph.epvs.census import PROBABILITY, mask_of
+from glymph.epvs.segment import by_frangi, by_network, reading_of
 from glymph.simulate.epvs import Tube, footprint
 from glymph.simulate.space import Grid
 
 CSF = (-1.0, 1.0)
 """T1w and T2w of CSF in the scaled images."""
+SCANNER_BLUR = 0.55
+PEAKS = (0.13, 0.2, 0.3, 0.43)
+"""Highest contrast of a tube, as a share of the way from tissue to CSF."""
 
 
 def draw(rng, labels, affine, taken, count):
@@ -67,15 +70,30 @@ def planted(image, level, share):
     return image + share * (level - image)
 
 
-def measure(found, before, truth, labels) -> dict:
-    """Dice and object recall of the tubes; what was found without them does not count."""
-    new = found & (labels > 0) & ~ndimage.binary_dilation(before)
-    both = 2 * (new & (truth > 0)).sum() / max(new.sum() + (truth > 0).sum(), 1)
-    numbers = range(1, int(truth.max()) + 1)
-    recall = np.mean([found[truth == n].any() for n in numbers])
-    objects = find_objects(new.astype(np.float32), labels, np.eye(4))
-    extra = sum(not truth[tuple(o.voxels.T)].any() for o in objects)
-    return {"dice": round(float(both), 3), "recall": round(float(recall), 3), "extra": extra}
+def measure(objects: list, before: np.ndarray, truth: np.ndarray, share: np.ndarray) -> dict:
+    """Dice, recall and volume of the tubes ``truth`` (numbers); ``before`` (bool), what is found
+    without them, does not count."""
+    old = ndimage.binary_dilation(before)
+    new = [o for o in objects if not old[tuple(o.voxels.T)].any() or truth[tuple(o.voxels.T)].any()]
+    found = (mask_of(new, truth.shape) > 0) & ~(old & (truth == 0))
+    both = 2 * (found & (truth > 0)).sum() / max(found.sum() + (truth > 0).sum(), 1)
+    recall = np.mean([found[truth == n].any() for n in range(1, int(truth.max()) + 1)])
+    hits = [o for o in new if truth[tuple(o.voxels.T)].any()]
+    return {
+        "dice": round(float(both), 3),
+        "recall": round(float(recall), 3),
+        "volume": round(float(sum(o.volume for o in hits) / share.sum()), 3),
+        "extra": len(new) - len(hits),
+    }
+
+
+def at_peak(share: np.ndarray, truth: np.ndarray, peak: float) -> np.ndarray:
+    """Contrast of tubes blurred as in the scanner, each of which is ``peak`` at its highest."""
+    soft = ndimage.gaussian_filter(share, SCANNER_BLUR)
+    highest = np.concatenate([[1], ndimage.maximum(soft, truth, range(1, int(truth.max()) + 1))])
+    nearest = ndimage.distance_transform_edt(truth == 0, return_distances=False,
+                                             return_indices=True)  # fmt: skip
+    return peak * soft / highest[truth[tuple(nearest)]]
 
 
 def main() -> None:
@@ -95,29 +113,32 @@ def main() -> None:
     t1w, t2w = (np.asarray(i.dataobj, np.float32) for i in images.values())
     bundle = load_bundle(folder_of("epvs", options.bundle), 2)
     methods = {
-        "network": lambda a, b: by_network(a, b, labels, bundle) > 0.5,
-        "frangi 0.1": lambda a, b: by_frangi(a, b, labels, 0.1) > 0.5,
+        "network": lambda a, b: (by_network(a, b, labels, bundle), reading_of(bundle)),
+        "frangi 0.1": lambda a, b: (by_frangi(a, b, labels, 0.1), PROBABILITY),
     }
 
     def find(name, *pair):
-        return as_counted(methods[name](*pair), *pair, brain, labels, options.csf_likeness)
+        return as_counted(*methods[name](*pair), *pair, brain, labels, options.csf_likeness)
 
-    before = {name: find(name, t1w, t2w) for name in methods}
-    for name, mask in before.items():
-        objects = find_objects(mask.astype(np.float32), labels, region.affine)
+    before = {}
+    for name in methods:
+        objects = find(name, t1w, t2w)
+        before[name] = mask_of(objects, labels.shape) > 0
         regions = [o.region for o in objects]
         print(f"unplanted, {name}: {len(objects)} objects",
-              {r: regions.count(r) for r in sorted(set(regions))})  # fmt: skip
+              {r: regions.count(r) for r in sorted(set(regions))},
+              f"{sum(o.volume for o in objects):.0f} mm3")  # fmt: skip
     fluid = (t1w < -0.55) & (t2w > 0.4)
     taken = fluid | before["network"]
     rng = np.random.default_rng(20)
     share, truth = draw(rng, labels, region.affine, taken, options.tubes)
-    print(f"planted {truth.max()} tubes, {(truth > 0).sum()} voxels")
-    soft = 0.8 * ndimage.gaussian_filter(share, 0.55)
-    for kind, part in (("crisp", share), ("softened", soft)):
+    print(f"planted {truth.max()} tubes, {(truth > 0).sum()} voxels, {share.sum():.0f} mm3")
+    kinds = {"crisp": share, "softened": 0.8 * ndimage.gaussian_filter(share, SCANNER_BLUR)}
+    kinds |= {f"peak {peak}": at_peak(share, truth, peak) for peak in PEAKS}
+    for kind, part in kinds.items():
         pair = [planted(i, level, part) for i, level in zip((t1w, t2w), CSF, strict=True)]
         for name in methods:
-            print(kind, name, measure(find(name, *pair), before[name], truth, labels))
+            print(kind, name, measure(find(name, *pair), before[name], truth, share))
 
 
 if __name__ == "__main__":

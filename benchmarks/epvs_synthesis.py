@@ -24,18 +24,19 @@ import yaml
 
 from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
-from glymph.epvs.census import find_objects
+from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import unlike_csf
-from glymph.epvs.segment import by_frangi, by_network
+from glymph.epvs.segment import by_frangi, by_network, reading_of
 from glymph.train.images import ORDINARY, outside
-from glymph.train.samples import whole_head
+from glymph.train.samples import TOUCHED, whole_head
 
 SEED = 5_000_000
 SETTINGS = {
     "ordinary": ORDINARY,
     "noisy, inside": replace(ORDINARY, noise_t1w=0.09, noise_t2w=0.09),
     "low contrast, inside": replace(ORDINARY, contrast=0.6),
+    "faint, inside": replace(ORDINARY, contrast=0.3),
     "thick T2w, inside": replace(ORDINARY, slice_mm=4.0, shift_mm=0.8),
     "T1w only": replace(ORDINARY, t2w=False),
     "outside: noise": outside("noise"),
@@ -56,26 +57,29 @@ class Tally:
     def __init__(self):
         self.both = self.sizes = 0
         self.hits = self.wanted = self.right = self.found = 0
-        self.counts = []
+        self.counts, self.volumes = [], []
 
-    def add(self, found: np.ndarray, truth: np.ndarray, domain: np.ndarray) -> list:
-        mine, theirs = (
-            find_objects(m.astype(np.float32), domain, np.eye(4)) for m in (found, truth)
-        )
-        found, truth = found & (domain > 0), truth & (domain > 0)
+    def add(self, mine: list, head) -> list:
+        """Objects that were counted in a head against its own; returns (object, found or not)."""
+        found = mask_of(mine, head.label.shape) > 0
+        truth = head.label & (head.domain > 0)
+        theirs = find_objects(truth.astype(np.float32), head.domain, np.eye(4))
         self.both += 2 * int((found & truth).sum())
         self.sizes += int(found.sum() + truth.sum())
         hits = [(o, bool(found[tuple(o.voxels.T)].any())) for o in theirs]
         self.hits += sum(hit for o, hit in hits if o.length >= LONG_MM)
         self.wanted += sum(o.length >= LONG_MM for o, _ in hits)
+        # What is right is judged by all that a space fills, not by its voxels over the half alone.
+        touched = head.share > TOUCHED
         long = [o for o in mine if o.length >= LONG_MM]
-        self.right += sum(bool(truth[tuple(o.voxels.T)].any()) for o in long)
+        self.right += sum(bool(touched[tuple(o.voxels.T)].any()) for o in long)
         self.found += len(long)
         self.counts.append((len(theirs), len(mine)))
+        self.volumes.append((head.share[head.domain > 0].sum(), sum(o.volume for o in mine)))
         return hits
 
     def merge(self, other: Tally) -> None:
-        for name in ("both", "sizes", "hits", "wanted", "right", "found", "counts"):
+        for name in ("both", "sizes", "hits", "wanted", "right", "found", "counts", "volumes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def row(self) -> dict:
@@ -92,6 +96,7 @@ class Tally:
             "most_in_empty_head": measured[true == 0].max() if (true == 0).any() else np.nan,
             "mean_true_count": true.mean(),
             "mean_count": measured.mean(),
+            "volume_ratio": np.divide(*np.sum(self.volumes, axis=0)[::-1]),
         }
 
 
@@ -128,17 +133,14 @@ def configured(key: str):
     return yaml.safe_load(text)["epvs"][key]
 
 
-def as_counted(found, t1w, t2w, brain, domain, least: float) -> np.ndarray:
-    """``found`` (bool) without what the census leaves out: walls, and what is unlike CSF."""
-    objects = find_objects(found.astype(np.float32), domain, np.eye(4))
+def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
+    """The objects of the map ``found`` without what the census leaves out: walls, and what is
+    unlike CSF."""
+    objects = find_objects(found, domain, np.eye(4), reading=reading)
     left_out = [at_walls(objects, t1w, brain, domain)]
     if t2w is not None:
         left_out.append(unlike_csf(objects, t1w, t2w, brain, domain, least))
-    kept = found.copy()
-    for item, *reasons in zip(objects, *left_out, strict=True):
-        if any(reasons):
-            kept[tuple(item.voxels.T)] = False
-    return kept
+    return without(objects, list(map(any, zip(*left_out, strict=True))))
 
 
 def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
@@ -151,13 +153,15 @@ def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
         taken = SETTINGS[name]
         image = head.take(taken)
         t2w = image[1] if taken.t2w else None
-        found = by_network(image[0], t2w, head.domain, bundle) > 0.5
-        found = as_counted(found, image[0], t2w, *places, options.csf_likeness)
-        hits = tallies[name, "network"].add(found, head.label, head.domain)
+        found = by_network(image[0], t2w, head.domain, bundle)
+        mine = as_counted(
+            found, reading_of(bundle), image[0], t2w, *places, options.csf_likeness
+        )
+        hits = tallies[name, "network"].add(mine, head)
         if number < options.frangi_heads and name in AGAINST_FRANGI:
-            found = frangi_share(head, taken, thresholds[name]) > 0.5
-            found = as_counted(found, image[0], t2w, *places, options.csf_likeness)
-            tallies[name, "frangi"].add(found, head.label, head.domain)
+            found = frangi_share(head, taken, thresholds[name])
+            mine = as_counted(found, PROBABILITY, image[0], t2w, *places, options.csf_likeness)
+            tallies[name, "frangi"].add(mine, head)
         for item, hit in hits if name == "ordinary" else []:
             for key in kinds(item, head.share):
                 detail[key] += (hit, 1)

@@ -399,7 +399,8 @@ def region_sources(wildcards):
     files = scan_of(wildcards).files
     if region_engine(wildcards) == "provided":
         return {"provided": files["region_labels"]} if "region_labels" in files else {}
-    found = of_unit(wildcards, **{name: rules.anat_segment.output[name] for name in ("gm", "wm")})
+    tissues = {name: rules.anat_segment.output[name] for name in ("csf", "gm", "wm")}
+    found = of_unit(wildcards, **tissues)
     if region_engine(wildcards) == "atlas" or compares_regions(wildcards):
         found["outlines"] = rules.epvs_atlas.output.outlines
     return found

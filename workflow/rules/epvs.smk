@@ -107,7 +107,7 @@ rule epvs_prepare:
 
 
 rule epvs_regions:
-    """Find centrum semiovale, basal ganglia and midbrain, left and right."""
+    """Find centrum semiovale, basal ganglia, midbrain and deep white matter, left and right."""
     input:
         unpack(region_sources),
         t1w=rules.epvs_prepare.output.t1w,
@@ -181,6 +181,7 @@ rule epvs_census:
     input:
         unpack(lesion_sources),
         probability=rules.epvs_segment.output.probability,
+        sidecar=rules.epvs_segment.output.probability_json,
         labels=rules.epvs_regions.output.labels,
         prepared=rules.epvs_prepare.output.facts,
         norm_t1w=rules.epvs_prepare.output.t1w,
@@ -210,6 +211,7 @@ rule epvs_census:
         engine=epvs_engine,
         csf_likeness=config["epvs"]["csf_likeness"],
         flair_deviations=config["epvs"]["flair_deviations"],
+        total=config["epvs"]["total"],
         sources=sources(lesion_sources),
         code=code("epvs/census.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),

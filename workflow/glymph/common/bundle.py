@@ -27,7 +27,11 @@ LEAST = 1e-6
 NETWORK = "glymph.common.vbnet.VBNet"
 """The only network that a bundle may name."""
 USED = ("network_def", "window", "overlap", "size", "voxel_mm")
-"""Keys of configs/inference.json; "planes" too, where a 2D network sees others than axial ones."""
+"""Keys of configs/inference.json; "planes" too, where a 2D network sees others than axial ones,
+"channels" where it sees others than T1w and T2w, and "shares" where its result is one."""
+CHANNELS = ("t1w", "t2w", "lines")
+"""What the network of perivascular spaces may see, in this order: see `glymph.epvs.segment`."""
+_CHOICES = (list(CHANNELS[:2]), list(CHANNELS))
 PLANES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 """Axes (x, y, z) of a volume as a 2D network sees them: two within the slice, one across."""
 LONGEST = 512
@@ -90,8 +94,8 @@ class Bundle:
         """Class probabilities (classes, x, y, z) float32 of ``image`` (channels, x, y, z).
 
         2D networks see every slice of every plane in ``planes``, and their logits are averaged over
-        planes: a tube that is a dot in one is a line in another (Roy 2019,
-        10.1016/j.neuroimage.2018.11.042). Windows of ``window`` voxels are blended where they
+        planes, or their results where these are shares of a voxel (``shares``): a tube that is a
+        dot in one is a line in another (Roy 2019, 10.1016/j.neuroimage.2018.11.042). Windows of ``window`` voxels are blended where they
         overlap, or the whole image, padded to the ``size`` of training, is seen at once where
         ``window`` is null. Runs in float32: the same on every machine to rounding.
         """
@@ -99,7 +103,9 @@ class Bundle:
 
         if self.settings["network_def"]["dims"] == 2:
             views = [self.in_slices(image, plane) for plane in self.settings["planes"]]
-            return views[0] if len(views) == 1 else _agreed(views)
+            if len(views) == 1 or self.settings["shares"]:
+                return np.mean(views, axis=0)
+            return _agreed(views)
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(image[None], np.float32))
             return self._run(batch)[0].numpy()
@@ -207,8 +213,16 @@ def _settings(path: Path) -> dict:
         wrong = f"planes is not a list of some of {', '.join(PLANES)}"
     elif not isinstance(step, (int, float)) or not 0.2 <= step <= 10:
         wrong = "voxel_mm is not from 0.2 to 10"
+    elif (channels := given.get("channels", list(CHANNELS[:2]))) not in _CHOICES:
+        wrong = f"channels is not a list of the first two or three of {', '.join(CHANNELS)}"
+    elif not isinstance(given.get("shares", False), bool):
+        wrong = "shares is neither true nor false"
     else:
-        return {key: given.get(key) for key in USED} | {"planes": given.get("planes", ["axial"])}
+        return {key: given.get(key) for key in USED} | {
+            "planes": given.get("planes", ["axial"]),
+            "channels": channels,
+            "shares": given.get("shares", False),
+        }
     raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
 
 

@@ -27,6 +27,17 @@ def names() -> list[str]:
     return list(definitions()["regions"])
 
 
+def outlined() -> dict[str, list[int]]:
+    """The regions that have an outline, numbered 1, 2, 3 ... in this order, and all label values
+    inside it."""
+    regions = definitions()["regions"]
+    return {
+        name: [v for n, r in regions.items() if name in (n, r.get("below")) for v in label_values(n)]
+        for name, region in regions.items()
+        if "outline" in region
+    }
+
+
 def label_values(region: str) -> list[int]:
     """The label values of both sides of ``region``."""
     return [v for v, entry in definitions()["labels"].items() if entry["region"] == region]
@@ -46,31 +57,37 @@ def draw(template: Template, outlines: np.ndarray) -> np.ndarray:
     ``outlines``: what `enclosed` gives for that grid.
     """
     gm, wm = array(template.gm), array(template.wm)
-    return limited(outlines, gm, wm, x_world(template.t1w.shape, template.t1w.affine))
+    x, _, z = world(template.t1w.shape, template.t1w.affine)
+    return limited(outlines, gm, wm, x, z < definitions()["roof_mm"])
 
 
-def x_world(shape, affine) -> np.ndarray:
-    """World x (mm, positive to the right) of every voxel of a grid, broadcast to ``shape``."""
+def world(shape, affine) -> np.ndarray:
+    """World x, y, z (mm; 3, *``shape``) of every voxel of a grid."""
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    return apply_affine(affine, index)[..., 0].astype(np.float32)
+    return np.moveaxis(apply_affine(affine, index).astype(np.float32), -1, 0)
 
 
-def limited(places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray) -> np.ndarray:
+def limited(
+    places: np.ndarray, gm: np.ndarray, wm: np.ndarray, x: np.ndarray, below: np.ndarray
+) -> np.ndarray:
     """Labels (uint8) of what of each outline is tissue, left where template ``x`` is negative.
 
-    ``places`` holds 1, 2, 3 ... for the outlines of `names`, 0 elsewhere; ``gm`` and ``wm`` are
-    tissue shares on the same grid.
+    ``places`` holds 1, 2, 3 ... for the outlines of `outlined`, 0 elsewhere; ``gm`` and ``wm`` are
+    tissue shares on the same grid; ``below`` (bool) is what lies below the ventricle's roof.
     """
-    shares = {"gm": gm, "wm": wm}
+    shares, regions = {"gm": gm, "wm": wm}, definitions()["regions"]
     numbers = np.zeros(places.shape, np.uint8)
-    for number, region in enumerate(definitions()["regions"].values(), 1):
-        share = sum(shares[tissue] for tissue in region["tissue"])
-        numbers[(places == number) & (share >= region["minimum"])] = number
+    for number, name in enumerate(outlined(), 1):
+        share = sum(shares[tissue] for tissue in regions[name]["tissue"])
+        numbers[(places == number) & (share >= regions[name]["minimum"])] = number
+    for number, region in enumerate(regions.values(), 1):
+        if "below" in region:
+            numbers[(numbers == 1 + names().index(region["below"])) & below] = number
     return sided(numbers, x)
 
 
 def sided(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Region numbers (1, 2, 3 in the order of `names`) as labels (uint8) of the left (template
+    """Region numbers (1, 2, 3 ... in the order of `names`) as labels (uint8) of the left (template
     ``x`` < 0) and the right side."""
     labels = np.zeros(numbers.shape, np.uint8)
     for number, name in enumerate(names(), 1):
@@ -85,8 +102,9 @@ def enclosed(shape, affine) -> np.ndarray:
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     world = apply_affine(affine, index.reshape(-1, 3))
     places = np.zeros(len(world), np.uint8)
-    for number, region in enumerate(definitions()["regions"].values(), 1):
-        levels = {float(z): np.array(o, float) for z, o in region["outline"].items()}
+    for number, name in enumerate(outlined(), 1):
+        outline = definitions()["regions"][name]["outline"]
+        levels = {float(z): np.array(o, float) for z, o in outline.items()}
         low, high = min(levels), max(levels)
         for z in np.unique(np.round(world[:, 2], 3)):
             if low <= z < high:

@@ -11,11 +11,32 @@ from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, voxel_sizes
 from glymph.epvs import atlas
 
-THRESHOLD = 0.5
 SHORTEST_MM = 2.0
 CONNECTED = np.ones((3, 3, 3))
 LESION_SHARE = 0.5
 """An object is a lesion where more than this of it lies in one."""
+HALF = 0.45
+"""An object ends where its share falls below this part of the highest around: near the half, where
+the border of a blurred tube lies; a little less, since the highest is itself blurred."""
+FLANK_MM = 1.0
+"""How far beyond its voxels what a voxel holds of an object is added up."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a map of perivascular spaces is to be read.
+
+    What exceeds ``grow`` in one piece is an object where it exceeds ``seed`` somewhere (hysteresis:
+    an object does not break, or vanish, for noise about one threshold). With ``shares`` the map
+    holds the share of each voxel that is perivascular space, else a probability.
+    """
+
+    seed: float = 0.5
+    grow: float = 0.5
+    shares: bool = False
+
+
+PROBABILITY = Reading()
 
 
 @dataclass(frozen=True)
@@ -31,41 +52,72 @@ class Object:
 
 
 def find_objects(
-    probability: np.ndarray,
+    found: np.ndarray,
     labels: np.ndarray,
     affine: np.ndarray,
     lesions: np.ndarray | None = None,
+    reading: Reading = PROBABILITY,
 ) -> list[Object]:
-    """Perivascular spaces: 26-connected parts of ``probability`` above 0.5 inside the regions.
+    """Perivascular spaces: 26-connected parts of what the map ``found`` marks inside the regions.
 
     ``labels`` are the region labels of `resources/regions.yaml` on the same grid. What lies in
     ``lesions`` is taken away, and objects that lie there for the most part go whole. Objects
     shorter than 2 mm are dropped. Each belongs to the label that holds most of its voxels; on a tie
     to the lowest label. Ordered from bottom to top, then by the first voxel.
     """
-    candidates = (probability > THRESHOLD) & (labels > 0)
+    candidates = marked_by(found, labels, reading)
     if lesions is not None:
         candidates = _without_lesions(candidates, lesions)
     parts, count = ndimage.label(candidates, CONNECTED)
-    found = []
+    volumes = _volumes(found, parts, count, affine, reading)
+    objects = []
     for number, box in enumerate(ndimage.find_objects(parts), 1):
         voxels = np.argwhere(parts[box] == number) + [s.start for s in box]
         length = extent(voxels, affine)
         if length < SHORTEST_MM - 1e-6:
             continue
-        volume = len(voxels) * float(np.prod(voxel_sizes(affine)))
+        volume = volumes[number - 1]
         region, side = _where(labels[tuple(voxels.T)])
         width = 2 * np.sqrt(volume / (np.pi * length))
-        found.append(Object(voxels, region, side, volume, length, float(width)))
-    return sorted(found, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
+        objects.append(Object(voxels, region, side, volume, length, float(width)))
+    return sorted(objects, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
 
 
-def not_counted(probability: np.ndarray, labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+def marked_by(found: np.ndarray, labels: np.ndarray, reading: Reading) -> np.ndarray:
+    """Voxels (bool) of perivascular spaces of any length in the map ``found``, inside the regions
+    of ``labels``."""
+    inside = labels > 0
+    parts, _ = ndimage.label((found > reading.grow) & inside, CONNECTED)
+    seeded = np.unique(parts[(found > reading.seed) & inside])
+    kept = np.isin(parts, seeded[seeded > 0])
+    if reading.shares:
+        kept &= found >= HALF * ndimage.maximum_filter(found, size=3)
+    return kept
+
+
+def _volumes(found, parts: np.ndarray, count: int, affine, reading: Reading) -> list[float]:
+    """Volume (mm3) of each of the ``count`` numbered ``parts``: of its voxels or, of shares, the
+    sum over these and what lies within `FLANK_MM` and nearer to it than to any other."""
+    voxel = float(np.prod(voxel_sizes(affine)))
+    numbers = range(1, count + 1)
+    if not count:
+        return []
+    if not reading.shares:
+        return [voxel * n for n in np.bincount(parts.ravel())[1:].tolist()]
+    sizes = voxel_sizes(affine)
+    away, nearest = ndimage.distance_transform_edt(parts == 0, sampling=sizes, return_indices=True)
+    owner = np.where(away <= FLANK_MM * np.sqrt(3) + 1e-6, parts[tuple(nearest)], 0)
+    return [voxel * float(v) for v in ndimage.sum(found.astype(np.float64), owner, numbers)]
+
+
+def not_counted(
+    found: np.ndarray, labels: np.ndarray, numbers: np.ndarray, reading: Reading = PROBABILITY
+) -> np.ndarray:
     """What is found inside the regions and belongs to none of the counted objects (bool): too
     short, a lesion, unlike CSF, or part of a larger space of CSF. ``numbers`` is the `mask_of` the
     counted ones; all on one grid.
     """
-    return (probability > THRESHOLD) & (labels > 0) & (numbers == 0)
+    return marked_by(found, labels, reading) & (numbers == 0)
 
 
 def without(objects: list[Object], left_out: list[bool]) -> list[Object]:
@@ -106,20 +158,25 @@ def _where(values: np.ndarray) -> tuple[str, str]:
 
 
 def metrics(
-    objects: list[Object], labels: np.ndarray, affine: np.ndarray, brain_volume: float
+    objects: list[Object],
+    labels: np.ndarray,
+    affine: np.ndarray,
+    brain_volume: float,
+    total: list[str],
 ) -> dict[str, float | None]:
-    """Count, volume, fractions and median sizes per region and in total.
+    """Count, volume, fractions and median sizes per region, per side of it, and in total.
 
-    Fractions are of the brain's volume (grey + white matter, mm3) and of the region's own; lengths
-    and widths are medians, None where there is no object.
+    The total is of the regions that ``total`` names. Fractions are of the brain's volume (grey +
+    white matter, mm3) and of the region's own; lengths and widths are medians, None where there is
+    no object, as is the fraction of a region that is empty.
     """
     voxel = float(np.prod(voxel_sizes(affine)))
+    sizes = voxel * np.bincount(labels.ravel(), minlength=256)
     values = {}
-    for name in ("total", *atlas.names()):
-        own = [o for o in objects if name in ("total", o.region)]
-        regions = atlas.names() if name == "total" else [name]
-        inside = np.isin(labels, [v for r in regions for v in atlas.label_values(r)])
-        volume, size = sum(o.volume for o in own), inside.sum() * voxel
+    for name, regions in {"total": total, **{n: [n] for n in atlas.names()}}.items():
+        own = [o for o in objects if o.region in regions]
+        size = sum(sizes[v] for r in regions for v in atlas.label_values(r))
+        volume = sum(o.volume for o in own)
         values |= {
             f"epvs_{name}_count": len(own),
             f"epvs_{name}_volume_mm3": volume,
@@ -127,6 +184,14 @@ def metrics(
             f"epvs_{name}_fraction_region": volume / size if size else None,
             f"epvs_{name}_length_mm": float(np.median([o.length for o in own])) if own else None,
             f"epvs_{name}_width_mm": float(np.median([o.width for o in own])) if own else None,
+        }
+    for value, entry in atlas.definitions()["labels"].items():
+        name, side = entry["region"], entry["side"]
+        own = [o.volume for o in objects if (o.region, o.side) == (name, side)]
+        values |= {
+            f"epvs_{name}_{side}_count": len(own),
+            f"epvs_{name}_{side}_volume_mm3": float(sum(own)),
+            f"epvs_{name}_{side}_fraction_region": sum(own) / sizes[value] if sizes[value] else None,
         }
     return checked(values)
 
@@ -173,7 +238,8 @@ TABLE_COLUMNS = {
     "t1w_x": "Place of the centroid in the T1w's world coordinates, mm.",
     "t1w_y": "Place of the centroid in the T1w's world coordinates, mm.",
     "t1w_z": "Place of the centroid in the T1w's world coordinates, mm.",
-    "volume_mm3": "Number of voxels times voxel volume, mm3.",
+    "volume_mm3": "Volume, mm3: of the network's result the sum of the shares of the voxels that it "
+    "fills, else of whole voxels.",
     "length_mm": "Extent along the principal axis, voxel edges included, mm.",
     "width_mm": "Diameter of the cylinder of this length and volume, mm.",
 }

@@ -50,7 +50,11 @@ def brain_grid(mask: nib.Nifti1Image) -> Grid:
         steps, size = np.ones(3), (high - low + 1).astype(int)
     else:
         steps = GRID_MM / sizes
-        size = np.ceil((high - low) * sizes / GRID_MM).astype(int) + 1
+        # Whole steps from the image's middle: where the voxels lie hangs on the scan, which a
+        # flipped storage order leaves as it is, and not on the mask's outermost voxel.
+        middle = (np.array(mask.shape) - 1) / 2
+        low = middle + np.floor((low - middle) / steps) * steps
+        size = np.ceil((high - low) / steps).astype(int) + 1
     affine = mask.affine.copy()
     affine[:3, :3] = mask.affine[:3, :3] * steps
     affine[:3, 3] = apply_affine(mask.affine, low)
@@ -127,8 +131,8 @@ def prepare(
     it is -1 in its channel.
     """
     grid = brain_grid(mask)
-    inside, _ = resample(nib.Nifti1Image(array(mask), mask.affine), grid, order=1)
-    brain = inside > 0.5
+    inside, taken = resample(nib.Nifti1Image(array(mask), mask.affine), grid, order=1)
+    brain = (inside > 0.5) & taken  # a mask that reaches the image's border ends there
     first = scaled(resample(t1w, grid)[0], brain, t1w.get_filename() or "T1w")
     if t2w is None:
         return Prepared(first, None, brain, grid.affine, None, "T1w")

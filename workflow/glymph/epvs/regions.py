@@ -1,4 +1,4 @@
-"""Centrum semiovale, basal ganglia and midbrain, left and right, on the 1 mm grid."""
+"""Centrum semiovale, basal ganglia, midbrain and deep white matter, left and right, at 1 mm."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput, short
 from glymph.common.images import array, load, volume
 from glymph.common.registry import checked
+from glymph.common.spaces import apply_affine, read_itk_affine
 from glymph.common.template import Template
 from glymph.epvs import atlas
 from glymph.epvs.prepare import Grid, resample
+from glymph.epvs.roof import find_roofs
 
 GAP_MM3 = 150
 """Holes in a region up to this size are perivascular spaces or lesions and belong to it."""
 TO_COARSE_BLUR = 0.35
 """Smoothing before a T1w is brought to the network's coarse voxels, as a share of their size."""
-RANGES_MM3 = {"cso": (40_000, 600_000), "bg": (8_000, 120_000), "midbrain": (1_500, 20_000)}
+RANGES_MM3 = {
+    "cso": (30_000, 600_000),
+    "bg": (8_000, 120_000),
+    "midbrain": (1_500, 20_000),
+    "dwm": (0, 300_000),
+}
 """Both sides together; outside these something went wrong."""
 
 
@@ -36,8 +43,8 @@ class Subject:
     """What the engines start from.
 
     ``t1w``: [-1, 1] at 1 mm in RAS order, -1 outside the brain. ``affine`` and ``inverse_warp``:
-    transforms of stage anat. ``files``: tissue maps gm and wm for "atlas" and "vbnet", outlines of
-    the atlas for "atlas", provided for "provided".
+    transforms of stage anat. ``files``: tissue maps csf, gm and wm for "atlas" and "vbnet", outlines
+    of the atlas for "atlas", provided for "provided".
     """
 
     t1w: nib.Nifti1Image
@@ -50,11 +57,33 @@ class Subject:
     def source(self) -> str:
         return self.t1w.get_filename() or "T1w"
 
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.t1w.shape, self.t1w.affine)
+
     @cached_property
-    def template_x(self) -> np.ndarray:
-        """Template x (mm) of every voxel of the T1w, which tells left from right."""
+    def template_points(self) -> np.ndarray:
+        """Template x, y, z (mm; 3, x, y, z) of every voxel of the T1w, by the whole registration."""
         whole = self.template.t1w
-        return self.carried(atlas.x_world(whole.shape, whole.affine))
+        return np.stack([self.carried(v) for v in atlas.world(whole.shape, whole.affine)])
+
+    @cached_property
+    def height(self) -> np.ndarray:
+        """Template z (mm) of every voxel of the T1w, by the affine registration alone."""
+        to_template = np.linalg.inv(read_itk_affine(self.affine))
+        return apply_affine(to_template, self.grid.points())[..., 2].astype(np.float32)
+
+    @cached_property
+    def roofs(self) -> dict[str, float | None]:
+        """Level (template mm) of the roof of each lateral ventricle, None where none is found."""
+        csf, _ = resample(load(self.files["csf"]), self.grid, order=1)
+        return find_roofs(csf, self.template_points, self.height)
+
+    def below_roof(self) -> np.ndarray:
+        """Whether each voxel (bool) lies below the roof of its side's lateral ventricle."""
+        usual = atlas.definitions()["roof_mm"]
+        left, right = (usual if self.roofs[s] is None else self.roofs[s] for s in ("left", "right"))
+        return self.height < np.where(self.template_points[0] < 0, left, right)
 
     def carried(self, values: np.ndarray, interpolation: str = "linear") -> np.ndarray:
         """``values`` on the template's grid, brought to the T1w."""
@@ -79,10 +108,11 @@ def find(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
 def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tuple[np.ndarray, str]:
     """As `find`, by one of `ENGINES`, whatever the sizes.
 
-    Either engine gives the regions' outlines; what counts of them is tissue, by the segmentation.
-    Left and right are told apart in the template, so a head lying askew is no matter.
+    Either engine gives the regions' outlines; what counts of them is tissue, by the segmentation,
+    and the ventricles' roof divides centrum semiovale and deep white matter. Left and right are
+    told apart in the template, so a head lying askew is no matter.
     """
-    t1w, x = subject.t1w, subject.template_x
+    t1w, x = subject.t1w, subject.template_points[0]
     if engine == "vbnet":
         bundle = load_bundle(folder_of("regions", model), threads)
         places, made_by = from_network(array(t1w), t1w.affine, bundle), bundle.title
@@ -90,24 +120,27 @@ def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
     else:
         outlines = array(load(subject.files["outlines"]))
         places, made_by = np.round(subject.carried(outlines, "nearestNeighbor")), engine
-    grid = Grid(t1w.shape, t1w.affine)
-    gm, wm = (resample(load(subject.files[name]), grid, order=1)[0] for name in ("gm", "wm"))
-    return tidy(atlas.limited(places.astype(np.uint8), gm, wm, x)), made_by
+    gm, wm = (resample(load(subject.files[k]), subject.grid, order=1)[0] for k in ("gm", "wm"))
+    labels = atlas.limited(places.astype(np.uint8), gm, wm, x, subject.below_roof())
+    return tidy(labels), made_by
 
 
 def _provided(subject: Subject) -> np.ndarray:
     if "provided" not in subject.files:
         raise BadInput("no provided region labels", subject.source, "see epvs.region_labels")
     path = subject.files["provided"]
-    values, _ = resample(volume(path), Grid(subject.t1w.shape, subject.t1w.affine), order=0)
+    values, _ = resample(volume(path), subject.grid, order=0)
     return check_provided(values, path)
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
-    """Smallest Dice of the regions, both sides together, of two label images on one grid."""
+    """Smallest Dice of the outlined regions, both sides together, of two label images on one grid.
+
+    Centrum semiovale and deep white matter count as one: what divides them is not the engines'.
+    """
     dice = []
-    for name in atlas.names():
-        one, two = (np.isin(labels, atlas.label_values(name)) for labels in (first, second))
+    for values in atlas.outlined().values():
+        one, two = (np.isin(labels, values) for labels in (first, second))
         dice.append(2 * (one & two).sum() / max(int(one.sum() + two.sum()), 1))
     return checked({"regions_overlap": float(min(dice))})
 
@@ -182,13 +215,19 @@ def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
 
 
 def volumes(labels: np.ndarray) -> dict[str, float]:
-    """Volume (mm3, at 1 mm) of each region, both sides together."""
-    return checked(
-        {
-            f"{name}_volume_mm3": float(np.isin(labels, atlas.label_values(name)).sum())
-            for name in atlas.names()
-        }
-    )
+    """Volume (mm3, at 1 mm) of each region, both sides together and each."""
+    sizes = np.bincount(labels.ravel(), minlength=256)
+    found = {}
+    for name in atlas.names():
+        left, right = (float(sizes[v]) for v in atlas.label_values(name))
+        found |= {f"{name}_volume_mm3": left + right}
+        found |= {f"{name}_left_volume_mm3": left, f"{name}_right_volume_mm3": right}
+    return checked(found)
+
+
+def roof_levels(roofs: dict[str, float | None]) -> dict[str, float | None]:
+    """The levels of `Subject.roofs` as metrics."""
+    return checked({f"ventricle_roof_{side}_mm": level for side, level in roofs.items()})
 
 
 def check_sizes(labels: np.ndarray, source: str) -> None:

@@ -8,30 +8,47 @@ import numpy as np
 from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
 from glymph.common.images import array, bounding_box, load_mask
+from glymph.epvs.census import PROBABILITY, Reading
 from glymph.epvs.prepare import Grid, resample
+from glymph.epvs.ridge import lines
 
 REACH = 3
 """Voxels (of 1 mm) around the regions: the networks and filters see this much more."""
 NO_IMAGE = -1.0
 """Value of the T2w channel where there is no T2w."""
 SCALES_MM = (0.6, 1.0, 1.4)
+SHARES = Reading(seed=0.35, grow=0.2, shares=True)
+"""How the shares of the shipped network are read: chosen on synthetic heads, see its card."""
 
 
 def by_network(
     t1w: np.ndarray, t2w: np.ndarray | None, labels: np.ndarray, bundle: Bundle
 ) -> np.ndarray:
-    """Probability (float32, x, y, z) by the 2D VB-Net, 0 away from the regions.
+    """Share or probability (float32, x, y, z) by the 2D VB-Net, 0 away from the regions.
 
     ``t1w`` and ``t2w``: [-1, 1] on one 1 mm grid in RAS order; the network sees slices of both, in
     every plane that its bundle names. Without T2w (None) its channel is empty, which the network
     was trained on too.
     """
-    if t2w is None:
-        t2w = np.full_like(t1w, NO_IMAGE)
     box = bounding_box(labels > 0, REACH)
+    channels = channels_of(t1w[box], None if t2w is None else t2w[box], bundle.settings["channels"])
     found = np.zeros(t1w.shape, np.float32)
-    found[box] = bundle.probabilities(np.stack([t1w[box], t2w[box]]))[1]
+    found[box] = bundle.probabilities(channels)[1]
     return found
+
+
+def reading_of(bundle: Bundle) -> Reading:
+    """How the result of ``bundle`` is to be read."""
+    return SHARES if bundle.settings["shares"] else PROBABILITY
+
+
+def channels_of(t1w: np.ndarray, t2w: np.ndarray | None, names: list[str]) -> np.ndarray:
+    """What a network sees (channels, x, y, z): T1w, T2w (empty where there is none) and, where it
+    is among ``names``, their `lines`."""
+    made = [t1w, np.full_like(t1w, NO_IMAGE) if t2w is None else t2w]
+    if "lines" in names:
+        made.append(lines(t1w, t2w))
+    return np.stack(made)
 
 
 def by_frangi(
@@ -66,8 +83,9 @@ def segment(
     frangi_threshold: float,
     provided: str | None,
     threads: int,
-) -> tuple[np.ndarray, str]:
-    """Probability (float32) on the grid of ``t1w`` by ``engine``, and the name of what made it.
+) -> tuple[np.ndarray, str, Reading]:
+    """Map (float32) on the grid of ``t1w`` by ``engine``, the name of what made it, and how it is
+    to be read.
 
     ``t1w`` and ``t2w`` (None where there is none) are in [-1, 1]. Raises `BadInput` where engine
     "provided" finds no mask.
@@ -79,8 +97,8 @@ def segment(
                 "add it where epvs.epvs_mask points",
             )  # fmt: skip
         share, _ = resample(load_mask(provided), Grid(t1w.shape, t1w.affine), order=1)
-        return share, "provided"
+        return share, "provided", PROBABILITY
     if engine == "frangi":
-        return by_frangi(array(t1w), t2w, labels, frangi_threshold), "frangi"
+        return by_frangi(array(t1w), t2w, labels, frangi_threshold), "frangi", PROBABILITY
     bundle = load_bundle(folder_of("epvs", model), threads)
-    return by_network(array(t1w), t2w, labels, bundle), bundle.title
+    return by_network(array(t1w), t2w, labels, bundle), bundle.title, reading_of(bundle)

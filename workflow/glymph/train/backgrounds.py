@@ -13,13 +13,15 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from glymph.common.bundle import CHANNELS
 from glymph.common.errors import BadInput
 from glymph.common.images import array, load
 from glymph.common.spaces import apply_affine, read_itk_affine
+from glymph.epvs.segment import channels_of
 from glymph.train.anatomy import Tissues
 from glymph.train.images import RANGES
-from glymph.train.objects import plant_tubes
-from glymph.train.samples import LABEL_SHARE, crop, draw_window, flipped
+from glymph.train.objects import VARIED, plant_tubes
+from glymph.train.samples import crop, draw_window, flipped
 
 ON_GRID = "_space-T1w_res-1mm_"
 FILES = {
@@ -74,9 +76,10 @@ def load_background(files: dict[str, str]) -> Background:
 
 
 def planted(rng, background: Background) -> tuple[np.ndarray, np.ndarray]:
-    """The images with new perivascular spaces, blurred as a scanner would, and the label (bool)."""
+    """The images with new perivascular spaces, blurred as a scanner would and noisier, and the
+    share of each voxel that is one; what is known already counts whole."""
     count = int(rng.integers(0, MOST_TUBES))
-    share, contrast, _ = plant_tubes(rng, background.linear, background.tissues, count)
+    share, contrast, _ = plant_tubes(rng, background.linear, background.tissues, count, VARIED)
     contrast *= rng.uniform(*RANGES["contrast"])
     first, second = (
         ndimage.gaussian_filter(contrast, rng.uniform(*RANGES["blur_mm"])) for _ in range(2)
@@ -85,20 +88,23 @@ def planted(rng, background: Background) -> tuple[np.ndarray, np.ndarray]:
     t1w = t1w + first * (rng.uniform(-1, -0.7) - t1w)
     if t2w.max() > -1:
         t2w = t2w + second * (rng.uniform(0.6, 1) - t2w)
-    return np.stack([t1w, t2w]), (share > LABEL_SHARE) | background.known
+    images = np.stack([t1w, t2w])
+    noise = rng.uniform(0, 0.1) * rng.standard_normal(images.shape, dtype=np.float32)
+    images = np.where(images > -1, np.clip(images + noise, -1, 1), -1).astype(np.float32)
+    return images, np.maximum(share, background.known)
 
 
 def background_slices(backgrounds: list[Background], seed: int) -> Iterator[tuple]:
-    """Slices (2, 96, 96) and labels (96, 96) of real brains, about their regions, in all planes."""
+    """Slices (3, 96, 96) and labels (96, 96) of real brains, about their regions, in all planes."""
     rng = np.random.default_rng([seed, 9])
     while True:
         background = backgrounds[int(rng.integers(len(backgrounds)))]
         images, label = planted(rng, background)
+        t2w = images[1] if images[1].max() > -1 else None
+        images = channels_of(images[0], t2w, list(CHANNELS))
         marked, inside = np.argwhere(label), np.argwhere(background.tissues.wm > 0)
         for _ in range(PER_PLANTING):
             places = marked if len(marked) and rng.random() < 2 / 3 else inside
             window = draw_window(rng, places)
             image = np.stack([crop(volume, *window, -1.0) for volume in images])
-            noise = rng.uniform(0, 0.1) * rng.standard_normal(image.shape, dtype=np.float32)
-            image = np.where(image > -1, np.clip(image + noise, -1, 1), -1).astype(np.float32)
-            yield flipped(rng, image, crop(label, *window, False))
+            yield flipped(rng, image, crop(label, *window, 0.0))

@@ -17,14 +17,18 @@ import torch
 
 import glymph
 from glymph.common.bundle import load_bundle
-from glymph.train.samples import HEAD_SHAPE, REGION_SHAPE
+from glymph.train.samples import HEAD_SHAPE, LABEL_SHARE, REGION_SHAPE
 
 ABOUT = {
     "epvs": {
         "task": "Segmentation of enlarged perivascular spaces on T1w and T2w brain MRI",
-        "inputs": {"0": "T1w", "1": "T2w, or -1 throughout where there is none"},
-        "outputs": {"0": "background", "1": "perivascular space"},
+        "inputs": {"0": "T1w", "1": "T2w, or -1 throughout where there is none",
+                   "2": "lines of both in three dimensions (glymph.epvs.ridge)"},
+        "outputs": {"0": "rest of the voxel",
+                    "1": "share of the voxel that is perivascular space"},
         "planes": ["axial", "coronal", "sagittal"],
+        "channels": ["t1w", "t2w", "lines"],
+        "shares": True,
         "window": [96, 96],
         "overlap": 0.25,
         "size": None,
@@ -64,7 +68,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
     torch.save({k: v.contiguous() for k, v in weights.items()}, model)
     inference = {
         "network_def": {"_target_": "glymph.common.vbnet.VBNet", **settings["network"]},
-        **{key: about[key] for key in ("planes",) if key in about},
+        **{key: about[key] for key in ("planes", "channels", "shares") if key in about},
         "window": about["window"],
         "overlap": about["overlap"],
         "size": about["size"],
@@ -135,8 +139,8 @@ def draw_examples(name: str, folder: Path, samples: list, picture: Path) -> None
 def _middle(name: str, bundle, image: np.ndarray, label: np.ndarray):
     """A slice to show: image, truth and result (bool)."""
     if name == "epvs":
-        found = bundle.in_slices(image[..., None])[1, ..., 0] > 0.5
-        return image[1] if image[1].max() > -1 else image[0], label > 0, found
+        found = bundle.in_slices(image[..., None])[1, ..., 0] > LABEL_SHARE
+        return image[1] if image[1].max() > -1 else image[0], label > LABEL_SHARE, found
     found = bundle.probabilities(image)
     found = found[1] > 0.5 if len(found) == 2 else found.argmax(0) > 0
     truth = label > 0.5

@@ -8,10 +8,11 @@ from itertools import islice
 
 import numpy as np
 
-from glymph.common.bundle import Bundle
+from glymph.common.bundle import CHANNELS, Bundle
 from glymph.common.errors import BadInput
 from glymph.epvs.agreement import compare
-from glymph.epvs.segment import by_network
+from glymph.epvs.census import marked_by
+from glymph.epvs.segment import by_network, channels_of, reading_of
 from glymph.train import samples
 from glymph.train.fit import Task
 
@@ -47,8 +48,20 @@ def split(subjects: list[str], share: float, seed: int) -> tuple[list[str], list
     return sorted(map(str, drawn[count:])), sorted(map(str, drawn[:count]))
 
 
+def check_base(bundle: Bundle) -> None:
+    """`BadInput` for a network that cannot learn from these samples."""
+    if bundle.settings["channels"] != list(CHANNELS) or not bundle.settings["shares"]:
+        raise BadInput(
+            "the network to start from does not give shares from T1w, T2w and their lines",
+            bundle.title, "start from the shipped one (finetune.base: null), or one made from it",
+        )  # fmt: skip
+
+
 def make_task(examples: list[Example], weights: dict, network: dict, settings: dict):
-    """(`Task`, held-out examples) from the rater's masks and the weights to start from."""
+    """(`Task`, held-out examples) from the rater's masks and the weights to start from.
+
+    A voxel that the rater marks counts as filled: volumes become the rater's.
+    """
     training, held_out = split(
         [e.subject for e in examples], settings["held_out"], settings["seed"]
     )
@@ -64,24 +77,24 @@ def make_task(examples: list[Example], weights: dict, network: dict, settings: d
             yield next(made) if rng.random() < SYNTHETIC else next(real)
 
     kept = [e for e in examples if e.subject in held_out]
-    return Task(network, stream, validation, settings, weights), kept
+    return Task(network, stream, validation, settings | {"shares": True}, weights), kept
 
 
 def crops(examples: list[Example], seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Crops (2, 96, 96) of all planes with masks, two thirds about a marked voxel, else in the
+    """Crops (3, 96, 96) of all planes with masks, two thirds about a marked voxel, else in the
     regions."""
     rng = np.random.default_rng([seed, 8])
     marked = [np.argwhere(e.mask & (e.labels > 0)) for e in examples]
     inside = [np.argwhere(e.labels > 0) for e in examples]
+    seen = [channels_of(e.t1w, e.t2w if e.t2w.max() > -1 else None, CHANNELS) for e in examples]
     while True:
         number = int(rng.integers(len(examples)))
         places = marked[number] if len(marked[number]) and rng.random() < 2 / 3 else inside[number]
         window = samples.draw_window(rng, places)
-        example = examples[number]
-        image = np.stack([samples.crop(v, *window, -1.0) for v in (example.t1w, example.t2w)])
-        spread = rng.uniform(0.9, 1.1, (2, 1, 1)) * (image + 1) - 1 + rng.uniform(-0.08, 0.08)
+        image = np.stack([samples.crop(volume, *window, -1.0) for volume in seen[number]])
+        spread = rng.uniform(0.9, 1.1, (3, 1, 1)) * (image + 1) - 1 + rng.uniform(-0.08, 0.08)
         image = np.where(image > -1, np.clip(spread, -1, 1), -1).astype(np.float32)
-        mask = samples.crop(example.mask, *window, 0).astype(np.uint8)
+        mask = samples.crop(examples[number].mask, *window, 0).astype(np.uint8)
         yield samples.flipped(rng, image, mask)
 
 
@@ -90,7 +103,8 @@ def judge(bundle: Bundle, examples: list[Example], name: str) -> list[dict]:
     rows = []
     for example in examples:
         t2w = example.t2w if example.t2w.max() > -1 else None
-        found = by_network(example.t1w, t2w, example.labels, bundle) > 0.5
+        given = by_network(example.t1w, t2w, example.labels, bundle)
+        found = marked_by(given, example.labels, reading_of(bundle))
         measured = compare(found, example.mask, example.labels, np.eye(4))
         rows.append({"participant_id": example.subject, "network": name} | measured)
     return rows

@@ -218,7 +218,9 @@ def whole_head(seed: int, tubes: int) -> WholeHead:
         lacunes=others.lacunes * free, rims=others.rims * free,
     )  # fmt: skip
     places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
-    domain = atlas.limited(places, tissues.gm, tissues.wm, tissues.mni[..., 0])
+    x, _, z = np.moveaxis(tissues.mni, -1, 0)
+    below = z < atlas.definitions()["roof_mm"]
+    domain = atlas.limited(places, tissues.gm, tissues.wm, x, below)
     return WholeHead(tissues, contents, share > LABEL_SHARE, share, domain, seed)
 
 

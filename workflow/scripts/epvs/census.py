@@ -23,7 +23,8 @@ def main(snakemake):
         {k: path for k, path in source.items() if k in ("flair", "matrix", "lesion_mask", "wm")},
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
-    objects = census.find_objects(found, labels, affine, lesions)
+    reading = census.Reading(**read_json(source.sidecar)["Reading"])
+    objects = census.find_objects(found, labels, affine, lesions, reading)
     way = [(source.affine, True), (source.inverse_warp, False)]
     to_template = partial(map_points, transforms=way)
     t1w_1mm, brain = array(load(source.norm_t1w)), array(load(source.brain)) > 0
@@ -41,7 +42,7 @@ def main(snakemake):
         objects, unlike_csf_count = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
-    others = census.not_counted(found, labels, numbers)
+    others = census.not_counted(found, labels, numbers, reading)
     save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
     settings = {"lesions": made_by, "csf_likeness": least}
@@ -51,7 +52,7 @@ def main(snakemake):
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
     facts = {
-        "metrics": census.metrics(objects, labels, affine, brain_volume)
+        "metrics": census.metrics(objects, labels, affine, brain_volume, snakemake.params.total)
         | {
             "epvs_part_of_csf_count": part_of_csf_count,
             "epvs_unlike_csf_count": unlike_csf_count,

@@ -10,12 +10,14 @@ from glymph.epvs import regions
 def main(snakemake):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     t1w = load(source.t1w)
-    wanted = ("outlines", "gm", "wm", "provided")
+    wanted = ("outlines", "csf", "gm", "wm", "provided")
     files = {name: path for name, path in source.items() if name in wanted}
     template = load_template(params.template)
     subject = regions.Subject(t1w, template, source.affine, source.inverse_warp, files)
     labels, made_by = regions.find(subject, params.engine, params.model, snakemake.threads)
     metrics = regions.volumes(labels)
+    if params.engine != "provided":
+        metrics |= regions.roof_levels(subject.roofs)
     if params.compare:
         other = next(e for e in regions.ENGINES if e != params.engine)
         found, _ = regions.draw(subject, other, params.model, snakemake.threads)

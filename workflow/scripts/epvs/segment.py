@@ -1,5 +1,6 @@
 """Segment perivascular spaces (rule epvs_segment)."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from glymph.common.images import array, load, save
@@ -12,12 +13,13 @@ def main(snakemake):
     source, params, out = snakemake.input, snakemake.params, snakemake.output
     t1w = load(source.t1w)
     t2w = array(load(source.t2w)) if Path(source.t2w).stat().st_size else None
-    probability, made_by = segment(
+    found, made_by, reading = segment(
         t1w, t2w, array(load(source.labels), "uint8"), params.engine, params.model,
         params.frangi_threshold, next(iter(source.provided), None), snakemake.threads,
     )  # fmt: skip
     settings = {"engine": params.engine, "model": made_by}
-    save(probability, t1w.affine, out.probability, stamp([source.t1w, source.t2w], settings))
+    about = stamp([source.t1w, source.t2w], settings, Reading=asdict(reading))
+    save(found, t1w.affine, out.probability, about)
 
 
 if __name__ == "__main__":
