@@ -26,7 +26,7 @@ from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
 from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
 from glymph.epvs.fluid import at_walls
-from glymph.epvs.lesions import unlike_csf
+from glymph.epvs.lesions import like_lesions, shown
 from glymph.epvs.segment import by_frangi, by_network, reading_of
 from glymph.train.images import ORDINARY, outside
 from glymph.train.samples import TOUCHED, whole_head
@@ -139,7 +139,8 @@ def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
     objects = find_objects(found, domain, np.eye(4), reading=reading)
     left_out = [at_walls(objects, t1w, brain, domain)]
     if t2w is not None:
-        left_out.append(unlike_csf(objects, t1w, t2w, brain, domain, least))
+        pair = shown(t1w, t2w, brain, domain)
+        left_out.append(like_lesions(objects, pair, domain, least)[0])
     return without(objects, list(map(any, zip(*left_out, strict=True))))
 
 

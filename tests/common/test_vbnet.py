@@ -66,6 +66,7 @@ def slices_of(*planes):
     """Settings of a 2D network that sees these planes."""
     return {
         "network_def": {"dims": 2}, "planes": planes, "window": [16, 16], "overlap": 0.25,
+        "shares": False,
     }  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def test_metrics_add_up_and_use_the_right_denominators():
     labels[:, :, 10:] = 4
     field = probability([(2, 2, z) for z in range(2, 6)], [(5, 5, z) for z in range(12, 18)])
     objects = census.find_objects(field, labels, world())
-    values = census.metrics(objects, labels, world(), brain_volume=1e6)
+    values = census.metrics(objects, labels, world(), 1e6, total=["cso", "bg", "midbrain"])
     assert values["epvs_total_count"] == 2
     assert values["epvs_cso_volume_mm3"] == 4
     assert values["epvs_bg_fraction_brain"] == pytest.approx(6e-6)
@@ -123,6 +123,55 @@ def test_metrics_add_up_and_use_the_right_denominators():
     assert values["epvs_midbrain_fraction_brain"] == 0
     assert values["epvs_midbrain_width_mm"] is None
     assert values["epvs_midbrain_fraction_region"] is None  # there is no midbrain here
+    assert (values["epvs_bg_right_count"], values["epvs_bg_left_count"]) == (1, 0)
+    assert values["epvs_cso_left_volume_mm3"] == 4
+    assert values["epvs_bg_right_fraction_region"] == pytest.approx(6 / (24 * 22 * 10))
+    assert values["epvs_bg_left_fraction_region"] is None
+
+
+def test_deep_white_matter_is_in_the_total_only_where_it_is_named():
+    field = probability([(2, 2, z) for z in range(2, 6)])
+    labels = everywhere(7)
+    objects = census.find_objects(field, labels, world())
+    for total, count in ((["cso", "bg", "midbrain"], 0), (["cso", "dwm"], 1)):
+        values = census.metrics(objects, labels, world(), 1e6, total)
+        assert values["epvs_total_count"] == count
+        assert values["epvs_dwm_left_count"] == values["epvs_dwm_count"] == 1
+
+
+def test_hysteresis_keeps_faint_parts_of_what_is_clear_somewhere():
+    field = np.zeros(SHAPE, np.float32)
+    field[4, 4, 3:13] = [0.3, 0.3, 0.6, 0.6, 0.3, 0.25, 0.3, 0.6, 0.3, 0.3]  # dips below one half
+    field[12, 12, 3:9] = 0.3  # is nowhere clear
+    (found,) = census.find_objects(field, everywhere(), world(), None, census.Reading(0.5, 0.2))
+    assert found.length == 10
+    assert len(census.find_objects(field, everywhere(), world())) == 1  # the rest is too short
+
+
+@pytest.mark.parametrize("width", [1.0, 1.6, 2.4])
+@pytest.mark.parametrize("axes", STORAGE)
+def test_volume_is_the_sum_of_shares_wherever_the_tube_lies(width, axes):
+    """A cylinder between voxels fills each of them in part; whole voxels would count none or all."""
+    affine = grid(STORAGE[axes], sizes=(1.0, 1.0, 1.0), shape=SHAPE)
+    reading = census.Reading(0.15, 0.1, shares=True)
+    fine = (np.arange(10 * SHAPE[0]) + 0.5) / 10 - 0.5
+    x, y = np.meshgrid(fine, fine[: 10 * SHAPE[1]], indexing="ij")
+    for shift in (0.0, 0.3, 0.5):
+        inside = np.hypot(x - 10 - shift, y - 10 - shift) < width / 2
+        share = inside.reshape(SHAPE[0], 10, SHAPE[1], 10).mean((1, 3))
+        field = np.zeros(SHAPE, np.float32)
+        field[:, :, 4:14] = share[..., None]
+        found = census.find_objects(field, everywhere(), affine, None, reading)
+        assert sum(o.volume for o in found) == pytest.approx(10 * np.pi * width**2 / 4, rel=0.05)
+
+
+def test_neighbours_share_what_lies_between_them():
+    field = np.zeros(SHAPE, np.float32)
+    field[5, 5, 3:9] = field[8, 5, 3:9] = 1.0
+    field[6:8, 5, 3:9] = 0.15
+    reading = census.Reading(0.35, 0.2, shares=True)
+    volumes = [o.volume for o in census.find_objects(field, everywhere(), world(), None, reading)]
+    assert volumes == pytest.approx([6.9, 6.9])
 
 
 def test_width_is_that_of_the_cylinder():

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
-from glymph.epvs.lesions import unlike_csf
+from glymph.epvs.lesions import in_lesion_like, like_lesions, shown, unlike_csf
 
 SHAPE = (40, 40, 40)
 WHITE, CSF = (0.6, -0.6), (-0.9, 0.9)
@@ -49,7 +49,8 @@ def objects():
 
 def judged(pair, labels=None, least=0.7):
     labels = np.full(SHAPE, 1, np.uint8) if labels is None else labels
-    return dict(zip(AXES, unlike_csf(objects(), *pair, INSIDE, labels, least), strict=True))
+    pair = shown(*pair, INSIDE, labels)
+    return dict(zip(AXES, unlike_csf(objects(), pair, least), strict=True))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
@@ -66,7 +67,7 @@ def test_a_blurred_t1w_makes_spaces_no_lesions(monkeypatch):
     spaces = ("tube", "faint tube")
     monkeypatch.setattr(lesions, "EQUALLY_SHARP", 1.0)  # which equal images of this phantom are
     assert not any(judged(blurred)[name] for name in spaces)
-    monkeypatch.setattr(lesions, "_sharpness", lambda share, inside: 1.0)
+    monkeypatch.setattr(lesions, "steepness", lambda share, brain: 1.0)
     assert any(judged(blurred)[name] for name in spaces)
 
 
@@ -98,3 +99,81 @@ def test_what_the_t2w_shows_of_an_object_is_judged():
 
 def test_nothing_is_judged_without_white_matter():
     assert not any(judged(brain(), np.full(SHAPE, 3, np.uint8)).values())
+
+
+def in_a_cap(t2w_rise, t1w_fall):
+    """Space and lesion of `brain` inside a lesion that goes so far on both images."""
+    pair = brain()
+    cap = np.zeros(SHAPE, np.float32)
+    cap[4:24, 4:24, 4:20] = 1
+    cap = gaussian_filter(cap, 0.6)
+    for index, share in enumerate((t1w_fall, t2w_rise)):
+        level = WHITE[index] + share * (CSF[index] - WHITE[index])
+        further = {0: np.minimum, 1: np.maximum}[index]
+        inside = further(pair[index], WHITE[index] + cap * (level - WHITE[index]))
+        pair[index] = np.where(INSIDE, inside, -1).astype(np.float32)
+    return pair
+
+
+def test_objects_in_a_cap_count_only_where_they_are_dark_on_t1w():
+    labels = np.full(SHAPE, 1, np.uint8)
+    pair = shown(*in_a_cap(0.45, 0.2), INSIDE, labels)
+    inside = dict(zip(AXES, in_lesion_like(objects(), pair, labels), strict=True))
+    assert inside == {"tube": True, "faint tube": True, "lesion": False, "faint lesion": False}
+    gone, share = like_lesions(objects(), pair, labels, 0.7)
+    assert dict(zip(AXES, gone, strict=True)) == {
+        "tube": False, "faint tube": True, "lesion": True, "faint lesion": True,
+    }  # fmt: skip
+    assert share == 0.5
+    assert like_lesions(objects(), pair, labels, 0.0)[0] == [False] * 4
+    assert like_lesions([], pair, labels, 0.7) == ([], None)
+
+
+def test_spaces_side_by_side_are_no_cap_of_one_another():
+    """A cluster of spaces 3 mm apart: bright between them is what blur spreads."""
+    field, t1w, t2w = np.zeros(SHAPE, np.float32), *brain()
+    for x in range(8, 24, 3):
+        field[x, 12:20, 24:30] = 1
+    for image, index in ((t1w, 0), (t2w, 1)):
+        image += gaussian_filter(0.8 * field, 0.5) * (CSF[index] - WHITE[index])
+    labels = np.full(SHAPE, 1, np.uint8)
+    cluster = find_objects(field, labels, np.eye(4))
+    assert len(cluster) == 6
+    assert not any(in_lesion_like(cluster, shown(t1w, t2w, INSIDE, labels), labels))
+
+
+def flair_head():
+    """FLAIR of white matter (100), basal ganglia (115) and cortex (125), and where they lie."""
+    rng = np.random.default_rng(3)
+    white = np.zeros(SHAPE, bool)
+    white[4:36, 4:36, 4:36] = True
+    labels = np.where(white, 1, 0).astype(np.uint8)
+    labels[20:30, 10:20, 10:20] = 3
+    white &= labels != 3
+    flair = np.where(white, 100.0, 125.0)
+    flair[labels == 3] = 115
+    return flair + 4 * rng.standard_normal(SHAPE), white, labels
+
+
+def test_lesions_are_found_and_healthy_grey_matter_is_none():
+    flair, white, labels = flair_head()
+    flair[10:14, 10:14, 10:14] = 160
+    white[11:13, 11:13, 11:13] = False  # a segmentation takes some of it for grey matter
+    flair[24:27, 14:17, 14:17] = 160
+    flair[32, 32, 32] = 160
+    found = lesions.bright_on_flair(flair, white, labels, deviations=6.0)
+    assert found[10:14, 10:14, 10:14].all()
+    assert found[24:27, 14:17, 14:17].all()
+    assert not found[32, 32, 32]
+    assert found.sum() == 64 + 27
+
+
+def test_lesion_volumes_are_by_region():
+    flair, white, labels = flair_head()
+    flair[10:14, 10:14, 10:14] = flair[24:27, 14:17, 14:17] = 160
+    found = lesions.Lesions(lesions.bright_on_flair(flair, white, labels, 6.0), "FLAIR")
+    values = lesions.volumes(found, labels)
+    assert (values["wmh_volume_mm3"], values["wmh_bg_volume_mm3"]) == (64 + 27, 27)
+    assert values["wmh_cso_volume_mm3"] == 64 and values["wmh_midbrain_volume_mm3"] == 0
+    assert set(lesions.volumes(lesions.Lesions(None, "none"), labels).values()) == {None}
+    assert found.with_border.sum() > found.mask.sum()

@@ -43,20 +43,20 @@ def run_folder(tmp_path, request):
 def test_planted_spaces_show_and_known_ones_stay(run_folder):
     (background,) = load_backgrounds(run_folder)
     images, label = planted(np.random.default_rng(3), background)
-    assert label[KNOWN].all()
-    new = label & ~background.known
+    assert (label[KNOWN] == 1).all()
+    new = (label > 0.4) & ~background.known
     assert new.sum() > 50
     before = background.images
-    assert (images[0] - before[0])[new].mean() < -0.15
+    assert (images[0] - before[0])[new].mean() < -0.1
     # Axes stay inside the regions; half a width may not.
     assert not new[~ndimage.binary_dilation(background.tissues.wm > 0, iterations=2)].any()
     if before[1].max() > -1:
-        assert (images[1] - before[1])[new].mean() > 0.15
+        assert (images[1] - before[1])[new].mean() > 0.1
     else:
         assert np.array_equal(images[1], before[1])
     far = np.ones(SHAPE, bool)
     far[4:-4, 4:-4, 4:-4] = False
-    assert np.abs(images - before)[:, far].max() < 0.05
+    assert np.abs((images - before)[:, far].mean()) < 0.01
 
 
 def test_slices_hold_both_and_are_seeded(run_folder):
@@ -64,7 +64,7 @@ def test_slices_hold_both_and_are_seeded(run_folder):
     first = list(islice(background_slices(backgrounds, 5), 24))
     again = list(islice(background_slices(backgrounds, 5), 24))
     for (image, label), (image_again, label_again) in zip(first, again, strict=True):
-        assert image.shape == (2, 96, 96)
+        assert image.shape == (3, 96, 96)
         assert label.shape == (96, 96)
         assert image.min() >= -1
         assert image.max() <= 1

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from glymph.common.bundle import folder_of, load_bundle
+from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
 from glymph.common.vbnet import VBNet
 from glymph.train import samples
 from glymph.train.anatomy import draw_head
-from glymph.train.finetune import Example, crops, judge, make_task, split
+from glymph.train.finetune import Example, check_base, crops, judge, make_task, split
 from glymph.train.fit import train
 from glymph.train.images import ORDINARY, render_pair
 
@@ -18,7 +18,7 @@ SETTINGS = {
     "workers": 0, "bfloat16": False, "validation": 8, "validate_every": 20, "patience": 9,
     "held_out": 0.34,
 }  # fmt: skip
-NETWORK = {"dims": 2, "inputs": 2, "classes": 2, "base": 4, "bottleneck": "1-3-1"}
+NETWORK = {"dims": 2, "inputs": 3, "classes": 2, "base": 4, "bottleneck": "1-3-1"}
 
 
 def examples(count):
@@ -54,10 +54,16 @@ def test_too_few_subjects_are_refused():
 
 def test_crops_hold_image_and_mask_together():
     for (image, label), _ in zip(crops(examples(2), seed=3), range(10), strict=False):
-        assert image.shape == (2, 96, 96) and label.shape == (96, 96)
+        assert image.shape == (3, 96, 96) and label.shape == (96, 96)
         inside = label > 0
         if inside.any():
             assert image[0][inside].mean() < image[0][(image[0] > -1) & ~inside].mean()
+
+
+def test_a_network_of_another_kind_is_refused():
+    settings = {"channels": ["t1w", "t2w"], "shares": False}
+    with pytest.raises(BadInput, match="does not give shares"):
+        check_base(Bundle(None, settings, "an older one"))
 
 
 def test_training_and_judging_never_share_a_subject():
@@ -83,8 +89,9 @@ def test_the_rater_s_habit_is_learned(tmp_path):
 
 def wide_example(number):
     rng = np.random.default_rng(500 + number)
-    tissues, contents, label = samples.epvs_block(rng, draw_head(rng))
-    image = render_pair(rng, tissues, contents, ORDINARY)
-    mask = ndimage.binary_dilation(label, ndimage.generate_binary_structure(3, 1))
+    tissues, contents, share = samples.epvs_block(rng, draw_head(rng))
+    image, _ = render_pair(rng, tissues, contents, ORDINARY)
+    marked = share > samples.LABEL_SHARE
+    mask = ndimage.binary_dilation(marked, ndimage.generate_binary_structure(3, 1))
     labels = (tissues.tissue > 0.5).astype(np.uint8)
     return Example(f"sub-{number}", *image, mask, labels)

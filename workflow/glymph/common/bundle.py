@@ -94,10 +94,11 @@ class Bundle:
         """Class probabilities (classes, x, y, z) float32 of ``image`` (channels, x, y, z).
 
         2D networks see every slice of every plane in ``planes``, and their logits are averaged over
-        planes, or their results where these are shares of a voxel (``shares``): a tube that is a
-        dot in one is a line in another (Roy 2019, 10.1016/j.neuroimage.2018.11.042). Windows of ``window`` voxels are blended where they
-        overlap, or the whole image, padded to the ``size`` of training, is seen at once where
-        ``window`` is null. Runs in float32: the same on every machine to rounding.
+        planes, or their results where these are ``shares`` of a voxel: a tube that is a dot in one
+        is a line in another (Roy 2019, 10.1016/j.neuroimage.2018.11.042). Windows of ``window``
+        voxels are blended where they overlap, or the whole image, padded to the ``size`` of
+        training, is seen at once where ``window`` is null. Runs in float32: the same on every
+        machine to rounding.
         """
         import torch
 
@@ -215,6 +216,8 @@ def _settings(path: Path) -> dict:
         wrong = "voxel_mm is not from 0.2 to 10"
     elif (channels := given.get("channels", list(CHANNELS[:2]))) not in _CHOICES:
         wrong = f"channels is not a list of the first two or three of {', '.join(CHANNELS)}"
+    elif network["dims"] == 2 and network.get("inputs") != len(channels):
+        wrong = f"network_def.inputs is not the number of channels, {len(channels)}"
     elif not isinstance(given.get("shares", False), bool):
         wrong = "shares is neither true nor false"
     else:

@@ -9,9 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.common.spaces import apply_affine
-from glymph.epvs import atlas
 from glymph.epvs.census import CONNECTED, Object
-from glymph.epvs.lesions import way_to_csf
+from glymph.epvs.quality import way_to_csf, white_matter
 
 DARK = 0.6
 """CSF on T1w, as a share of the way from white matter to CSF; grey matter lies below one half."""
@@ -40,7 +39,7 @@ def parts_of_csf(
 
     ``t1w`` (x, y, z): in [-1, 1] at 1 mm, on the grid of ``brain`` (bool), of the region ``labels``
     and of ``affine``; ``to_template`` maps world points (n, 3) to template points. Without white
-    matter of the centrum semiovale to compare with no wall is seen.
+    matter of the hemispheres to compare with no wall is seen.
     """
     walls = at_walls(objects, t1w, brain, labels)
     return list(map(any, zip(walls, in_aqueduct(objects, affine, to_template), strict=True)))
@@ -54,7 +53,7 @@ def at_walls(objects: list[Object], t1w, brain, labels) -> list[bool]:
 
 def large_spaces(objects: list[Object], t1w, brain, labels) -> np.ndarray:
     """Voxels (bool) of ventricles and sulci, without the voxels of ``objects``."""
-    white = np.isin(labels, atlas.label_values("cso")) & brain
+    white = white_matter(labels, brain)
     if not white.any():
         return np.zeros(brain.shape, bool)
     dark = brain & (way_to_csf(t1w, white, brain) > DARK)

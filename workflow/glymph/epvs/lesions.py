@@ -1,34 +1,64 @@
 """White-matter lesions are no perivascular spaces: those that FLAIR or a lab's own mask shows, and
-objects whose signal is not that of CSF."""
+objects whose signal, or whose surroundings, are a lesion's."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
 from glymph.common.images import load, load_mask, spatial
+from glymph.common.registry import checked
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs import atlas
-from glymph.epvs.census import Object
+from glymph.epvs.census import CONNECTED, Object
 from glymph.epvs.prepare import Grid, resample
+from glymph.epvs.quality import steepness, way_to_csf, white_matter
 
 WHITE = 0.5
 SMALLEST_VOXELS = 3
-CSF_PERCENTILES = (2.0, 98.0)
-"""Where CSF lies among the brain's voxels: darkest on T1w, brightest on T2w."""
-RIM_VOXELS = 6
-"""The brain without its rim: what a mask cuts is no edge between tissues."""
+NUCLEI = ("bg", "midbrain")
+"""Regions that have a level of their own on FLAIR: grey matter is brighter than white."""
+CLOSING_MM = 3
+"""A lesion that a tissue segmentation takes for grey matter is a hole in the white matter, or a bay
+of it at the ventricle, no wider than twice this."""
 EQUALLY_SHARP = 0.8
-"""The ratio of `_sharpness`, T1w to T2w, of images with equal blur: 0.8 to 0.9 on synthetic heads,
+"""The ratio of `steepness`, T1w to T2w, of images with equal blur: 0.8 to 0.9 on synthetic heads,
 0.8 in one real head, T1w and T2w of which were acquired alike."""
 ALLOWANCE = 3
 """A thin tube loses contrast with about the square of what an edge loses; one more, since it is
 better to count a lesion than to lose a space."""
+SHELL_VOXELS = (2, 4)
+"""Surroundings of an object: from beyond its blurred border to twice as far."""
+LESION_RISE = 0.2
+"""Surroundings are lesion-like that rise by this share of the way from their region's level to CSF
+on T2w."""
+DARK_IN_LESION = 0.5
+"""What an object in such surroundings must fall of the way to CSF on T1w: lesions fall less."""
+FLUID = 0.7
+"""Share of the way to CSF on T1w beyond which a voxel is ventricle or sulcus and no surroundings."""
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """Lesions on a grid of 1 mm (bool, x, y, z), and what made them ("none" where nothing shows
+    any: then ``mask`` is None)."""
+
+    mask: np.ndarray | None
+    made_by: str
+
+    @property
+    def with_border(self) -> np.ndarray | None:
+        """The lesions and, of those that a threshold found, the voxels next to them."""
+        if self.made_by != "FLAIR":
+            return self.mask
+        return ndimage.binary_dilation(self.mask)
 
 
 def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, deviations: float):
-    """Lesions on the 1 mm grid of ``labels``: (bool array or None, what made it).
+    """`Lesions` on the 1 mm grid of ``labels``.
 
     ``files``: ``lesion_mask`` (in the T1w's world coordinates) wins; otherwise ``flair`` with its
     ``matrix`` and the white matter ``wm``; without either there are none to exclude.
@@ -36,80 +66,160 @@ def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, 
     grid = Grid(labels.shape, affine)
     if "lesion_mask" in files:
         share, _ = resample(load_mask(files["lesion_mask"]), grid, order=1)
-        return share > 0.5, "provided mask"
+        return Lesions(share > 0.5, "provided mask")
     if "flair" not in files:
-        return None, "none"
+        return Lesions(None, "none")
     flair = load(files["flair"])
     flair = nib.Nifti1Image(spatial(flair), flair.affine)
     values, seen = resample(flair, grid, read_itk_affine(files["matrix"]))
     white, _ = resample(load(files["wm"]), grid, order=1)
-    return bright_on_flair(values, (white > WHITE) & seen, seen, deviations), "FLAIR"
+    return Lesions(bright_on_flair(values, (white > WHITE) & seen, labels, deviations), "FLAIR")
 
 
-def bright_on_flair(flair: np.ndarray, white: np.ndarray, seen: np.ndarray, deviations: float):
-    """What is brighter on ``flair`` than white matter, by ``deviations`` robust standard
-    deviations above its median, and the voxels next to it.
+def bright_on_flair(flair: np.ndarray, white: np.ndarray, labels: np.ndarray, deviations: float):
+    """What is brighter on ``flair`` than its tissue is, by ``deviations`` robust standard
+    deviations above the tissue's median (bool).
 
-    Spots of fewer than 3 voxels are noise. Perivascular spaces follow CSF and are dark; lesions are
-    searched in all that is ``seen``, since a tissue segmentation takes many for grey matter.
+    White matter, ``white`` (bool), is closed first: a segmentation takes many lesions for grey
+    matter. Basal ganglia and midbrain of the region ``labels`` are measured against themselves, for
+    healthy grey matter is brighter than white. Cortex is not searched. Spots of fewer than 3 voxels
+    are noise.
     """
-    values = flair[white]
-    middle = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - middle))
-    bright = seen & (flair > middle + deviations * max(spread, 1e-6))
-    parts, count = ndimage.label(bright, np.ones((3, 3, 3)))
+    nuclei = [np.isin(labels, atlas.label_values(name)) & (flair > 0) for name in NUCLEI]
+    rest = _closed(white) & ~np.any(nuclei, axis=0)
+    bright = rest & (flair > _limit(flair[white & rest], deviations))
+    for inside in nuclei:
+        bright |= inside & (flair > _limit(flair[inside], deviations))
+    parts, count = ndimage.label(bright, CONNECTED)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
-    kept = np.isin(parts, np.flatnonzero(sizes >= SMALLEST_VOXELS))
-    return ndimage.binary_dilation(kept) & seen
+    return np.isin(parts, np.flatnonzero(sizes >= SMALLEST_VOXELS))
 
 
-def unlike_csf(
-    objects: list[Object],
-    t1w: np.ndarray,
-    t2w: np.ndarray,
-    brain: np.ndarray,
-    labels: np.ndarray,
-    least: float,
-) -> list[bool]:
+def _closed(white: np.ndarray) -> np.ndarray:
+    """``white`` with its holes and bays of up to `CLOSING_MM` to either side."""
+    near = ndimage.distance_transform_edt(~white) <= CLOSING_MM
+    return white | (ndimage.distance_transform_edt(near) > CLOSING_MM)
+
+
+def _limit(values: np.ndarray, deviations: float) -> float:
+    if not values.size:
+        return np.inf
+    middle = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - middle))
+    return float(middle + deviations * max(spread, 1e-6))
+
+
+def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
+    """Volume (mm3, at 1 mm) of the ``lesions`` in the brain and in each region; None where nothing
+    shows them."""
+    names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in atlas.names()}
+    if lesions.mask is None:
+        return checked(dict.fromkeys(names))
+    sizes = np.bincount(labels[lesions.mask], minlength=256)
+    return checked(
+        {
+            column: float(lesions.mask.sum() if name is None else sizes[atlas.label_values(name)].sum())
+            for column, name in names.items()
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What T1w and T2w show of a brain, on one grid of 1 mm: how far each voxel ``falls`` on T1w and
+    ``rises`` on T2w on the way from white matter to CSF (float, x, y, z), where both were ``seen``
+    (bool), and how much blurrier the T1w is (1: not at all)."""
+
+    fall: np.ndarray
+    rise: np.ndarray
+    seen: np.ndarray
+    sharpness: float
+
+
+def shown(t1w: np.ndarray, t2w: np.ndarray, brain: np.ndarray, labels: np.ndarray) -> Shown | None:
+    """`Shown` of ``t1w`` and ``t2w`` (x, y, z), in [-1, 1] on the grid of ``brain`` (bool) and of
+    the region ``labels``; the T2w is -1 where it shows nothing. None without white matter to
+    compare with."""
+    seen = brain & (t2w > -1)
+    white = white_matter(labels, seen)
+    if not white.any():
+        return None
+    fall = way_to_csf(t1w, white, brain)
+    rise = way_to_csf(t2w, white, seen, brightest=True)
+    ratio = steepness(fall, seen) / max(steepness(rise, seen), 1e-6)
+    return Shown(fall, rise, seen, min(1.0, ratio / EQUALLY_SHARP))
+
+
+def unlike_csf(objects: list[Object], pair: Shown | None, least: float) -> list[bool]:
     """For each of ``objects`` whether it is brighter on T2w than it is dark on T1w.
 
     A perivascular space holds CSF, whole or in part, and so moves from white matter's signal to
     CSF's by the same share on both images; a white-matter lesion is bright on T2w and less dark on
     T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF where its
     share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier of the
-    two, which takes contrast from small objects. ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] on the
-    grid of ``brain`` (bool) and of the region ``labels``; the T2w is -1 where it shows nothing, and
-    an object is judged by the voxels that both show. Without any, without white matter of the
-    centrum semiovale to compare with, and with ``least`` 0, it is not judged.
+    two, which takes contrast from small objects. An object is judged by the voxels that both images
+    show; without any, or with ``least`` 0, it is not judged.
     """
-    seen = brain & (t2w > -1)
-    white = np.isin(labels, atlas.label_values("cso")) & seen
-    if not white.any() or not least:
+    if pair is None or not least:
         return [False] * len(objects)
-    fall = way_to_csf(t1w, white, brain)
-    rise = way_to_csf(t2w, white, seen, brightest=True)
-    inner = ndimage.binary_erosion(brain, iterations=RIM_VOXELS) & seen
-    sharpness = _sharpness(fall, inner) / max(_sharpness(rise, inner), 1e-6)
-    least *= min(1.0, sharpness / EQUALLY_SHARP) ** ALLOWANCE
-    shown = [tuple(item.voxels[seen[tuple(item.voxels.T)]].T) for item in objects]
+    least *= pair.sharpness**ALLOWANCE
+    places = [tuple(item.voxels[pair.seen[tuple(item.voxels.T)]].T) for item in objects]
     return [
-        bool(place[0].size and fall[place].mean() < least * rise[place].mean()) for place in shown
+        bool(place[0].size and pair.fall[place].mean() < least * pair.rise[place].mean())
+        for place in places
     ]
 
 
-def way_to_csf(
-    image: np.ndarray, white: np.ndarray, brain: np.ndarray, *, brightest: bool = False
-) -> np.ndarray:
-    """``image`` as the share of the way from white matter (0) to CSF (1), which is the darkest of
-    the ``brain`` (bool, as ``white``), or the brightest as on T2w."""
-    csf = float(np.percentile(image[brain], CSF_PERCENTILES[brightest]))
-    middle = float(np.median(image[white]))
-    return (image - middle) / (csf - middle if csf != middle else np.inf)
+def in_lesion_like(objects: list[Object], pair: Shown | None, labels: np.ndarray) -> list[bool]:
+    """For each of ``objects`` whether T2w is bright around it as in a lesion or a cap of one.
+
+    Its surroundings are what lies 2 to 4 voxels from it within its region's ``labels`` and is
+    neither fluid nor another object; they are compared with the median of their region.
+    """
+    if pair is None:
+        return [False] * len(objects)
+    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    for item in objects:
+        free[tuple(item.voxels.T)] = False
+    levels = {
+        name: float(np.median(pair.rise[inside])) if inside.any() else 0.0
+        for name in atlas.names()
+        for inside in [np.isin(labels, atlas.label_values(name)) & pair.seen]
+    }
+    around = [_shell(item, free, labels) for item in objects]
+    return [
+        bool(place[0].size and pair.rise[place].mean() - levels[item.region] > LESION_RISE)
+        for item, place in zip(objects, around, strict=True)
+    ]
 
 
-def _sharpness(share: np.ndarray, inside: np.ndarray) -> float:
-    """Steepness (1/voxel) of the steepest edges, those of the ventricles; 0 where there is none."""
-    steps = np.gradient(np.clip(share, 0, 1))
-    steepness = np.sqrt(sum(step**2 for step in steps))[inside]
-    return float(np.percentile(steepness, 99)) if steepness.size else 0.0
+def _shell(item: Object, free: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Indices of the `SHELL_VOXELS` around an object that are ``free`` and of its own region."""
+    near, far = SHELL_VOXELS
+    low = np.maximum(item.voxels.min(axis=0) - far, 0)
+    box = tuple(slice(a, b) for a, b in zip(low, item.voxels.max(axis=0) + far + 1, strict=True))
+    empty = np.ones(free[box].shape, bool)
+    empty[tuple((item.voxels - low).T)] = False
+    away = ndimage.distance_transform_edt(empty)
+    own = np.isin(labels[box], atlas.label_values(item.region))
+    inside = np.argwhere((away >= near) & (away <= far) & free[box] & own)
+    return tuple((inside + low).T)
+
+
+def like_lesions(
+    objects: list[Object], pair: Shown | None, labels: np.ndarray, least: float
+) -> tuple[list[bool], float | None]:
+    """(For each of ``objects`` whether T1w and T2w show a lesion and no perivascular space, the
+    share of them that lie in lesion-like surroundings or None without objects).
+
+    Those that are `unlike_csf`, and of those `in_lesion_like` surroundings such as are not dark
+    enough on T1w. With ``least`` 0 none is.
+    """
+    if pair is None or not objects:
+        return [False] * len(objects), None
+    inside = in_lesion_like(objects, pair, labels)
+    pale = [pair.fall[tuple(item.voxels.T)].mean() < DARK_IN_LESION for item in objects]
+    unlike = unlike_csf(objects, pair, least)
+    found = [bool(least) and (u or (i and p)) for u, i, p in zip(unlike, inside, pale, strict=True)]
+    return found, float(np.mean(inside))

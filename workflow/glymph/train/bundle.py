@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 import glymph
-from glymph.common.bundle import load_bundle
+from glymph.common.bundle import CHANNELS, load_bundle
 from glymph.train.samples import HEAD_SHAPE, LABEL_SHARE, REGION_SHAPE
 
 ABOUT = {
@@ -27,8 +27,7 @@ ABOUT = {
         "outputs": {"0": "rest of the voxel",
                     "1": "share of the voxel that is perivascular space"},
         "planes": ["axial", "coronal", "sagittal"],
-        "channels": ["t1w", "t2w", "lines"],
-        "shares": True,
+
         "window": [96, 96],
         "overlap": 0.25,
         "size": None,
@@ -68,7 +67,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
     torch.save({k: v.contiguous() for k, v in weights.items()}, model)
     inference = {
         "network_def": {"_target_": "glymph.common.vbnet.VBNet", **settings["network"]},
-        **{key: about[key] for key in ("planes", "channels", "shares") if key in about},
+        **(_slices(about, settings) if "planes" in about else {}),
         "window": about["window"],
         "overlap": about["overlap"],
         "size": about["size"],
@@ -99,6 +98,15 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
         text = json.dumps(content, indent=2) + "\n"
         (folder / "configs" / f"{file}.json").write_text(text, encoding="utf-8")
     load_bundle(folder, threads=1)  # what was written can be read
+
+
+def _slices(about: dict, settings: dict) -> dict:
+    """How a 2D network is run: its planes, what it sees and what its result is."""
+    return {
+        "planes": about["planes"],
+        "channels": list(CHANNELS[: settings["network"]["inputs"]]),
+        "shares": bool(settings.get("shares")),
+    }
 
 
 def draw_curve(table: Path, picture: Path) -> None:

@@ -9,9 +9,10 @@ from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.spaces import map_points
 from glymph.common.tables import write_tsv
-from glymph.epvs import census
+from glymph.epvs import census, quality
 from glymph.epvs.fluid import parts_of_csf
-from glymph.epvs.lesions import find_lesions, unlike_csf
+from glymph.epvs.lesions import find_lesions, like_lesions, shown
+from glymph.epvs.lesions import volumes as lesion_volumes
 
 
 def main(snakemake):
@@ -19,33 +20,37 @@ def main(snakemake):
     probability, t1w = load(source.probability), load(source.t1w)
     labels = array(load(source.labels), np.uint8)
     affine, found = probability.affine, array(probability)
-    lesions, made_by = find_lesions(
+    lesions = find_lesions(
         {k: path for k, path in source.items() if k in ("flair", "matrix", "lesion_mask", "wm")},
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
     reading = census.Reading(**read_json(source.sidecar)["Reading"])
-    objects = census.find_objects(found, labels, affine, lesions, reading)
+    objects = census.find_objects(found, labels, affine, lesions.with_border, reading)
     way = [(source.affine, True), (source.inverse_warp, False)]
     to_template = partial(map_points, transforms=way)
     t1w_1mm, brain = array(load(source.norm_t1w)), array(load(source.brain)) > 0
-    automatic = snakemake.params.engine != "provided"
-    part_of_csf_count = None
-    if automatic:
-        fluid = parts_of_csf(objects, t1w_1mm, brain, labels, affine, to_template)
-        objects, part_of_csf_count = census.without(objects, fluid), sum(fluid)
     brain_volume = read_json(source.tissue)["metrics"]["brain_volume_mm3"]
     prepared = read_json(source.prepared)
-    unlike_csf_count = least = None
-    if automatic and prepared["epvs_input"] == "T1w+T2w":
+    has_t2w = prepared["epvs_input"] == "T1w+T2w"
+    t2w_1mm = array(load(source.norm_t2w)) if has_t2w else None
+    left_out = dict.fromkeys(
+        ("epvs_part_of_csf_count", "epvs_unlike_csf_count", "epvs_lesion_like_share")
+    )
+    least = None
+    if snakemake.params.engine != "provided":
+        fluid = parts_of_csf(objects, t1w_1mm, brain, labels, affine, to_template)
+        objects, left_out["epvs_part_of_csf_count"] = census.without(objects, fluid), sum(fluid)
+    if snakemake.params.engine != "provided" and has_t2w:
         least = snakemake.params.csf_likeness
-        unlike = unlike_csf(objects, t1w_1mm, array(load(source.norm_t2w)), brain, labels, least)
-        objects, unlike_csf_count = census.without(objects, unlike), sum(unlike)
+        pair = shown(t1w_1mm, t2w_1mm, brain, labels)
+        unlike, left_out["epvs_lesion_like_share"] = like_lesions(objects, pair, labels, least)
+        objects, left_out["epvs_unlike_csf_count"] = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
     others = census.not_counted(found, labels, numbers, reading)
     save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
-    settings = {"lesions": made_by, "csf_likeness": least}
+    settings = {"lesions": lesions.made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
     rows = census.table(objects, affine, to_template)
@@ -53,12 +58,11 @@ def main(snakemake):
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
     facts = {
         "metrics": census.metrics(objects, labels, affine, brain_volume, snakemake.params.total)
-        | {
-            "epvs_part_of_csf_count": part_of_csf_count,
-            "epvs_unlike_csf_count": unlike_csf_count,
-        },
+        | left_out
+        | lesion_volumes(lesions, labels)
+        | quality.measure(t1w_1mm, t2w_1mm, brain, labels),
         "epvs_input": prepared["epvs_input"],
-        "epvs_lesions": made_by,
+        "epvs_lesions": lesions.made_by,
     }
     write_json(facts | about, out.facts)
 

@@ -8,6 +8,7 @@ from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs.prepare import prepare
+from glymph.epvs.quality import voxels
 
 
 def main(snakemake):
@@ -18,10 +19,11 @@ def main(snakemake):
             "there is no T2w, and T1w-only results are turned off", source.t1w,
             "add the T2w, or set epvs.without_t2w to t1w_only",
         )  # fmt: skip
+    t1w, second = load(source.t1w), load(t2w) if t2w else None
     done = prepare(
-        load(source.t1w),
+        t1w,
         load(source.mask),
-        load(t2w) if t2w else None,
+        second,
         read_itk_affine(source.matrix) if t2w else None,
         t2w or source.t1w,
     )
@@ -31,7 +33,8 @@ def main(snakemake):
         Path(out.t2w).touch()  # an empty file: there is no T2w
     else:
         save(done.t2w, done.affine, out.t2w)
-    facts = {"metrics": {"epvs_t2w_coverage": done.coverage}, "epvs_input": done.input}
+    sizes = voxels("t1w", t1w.affine) | voxels("t2w", second.affine if t2w else None)
+    facts = {"metrics": {"epvs_t2w_coverage": done.coverage} | sizes, "epvs_input": done.input}
     write_json(facts | stamp([source.t1w, *([t2w] if t2w else [])], {}), out.facts)
 
 
