@@ -6,7 +6,13 @@ from scipy.ndimage import gaussian_filter
 
 from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
-from glymph.epvs.lesions import in_lesion_like, like_lesions, shown, unlike_csf
+from glymph.epvs.lesions import (
+    in_lesion_like,
+    like_lesions,
+    shown,
+    surroundings,
+    unlike_csf,
+)
 
 SHAPE = (40, 40, 40)
 WHITE, CSF = (0.6, -0.6), (-0.9, 0.9)
@@ -50,7 +56,8 @@ def objects():
 def judged(pair, labels=None, least=0.7):
     labels = np.full(SHAPE, 1, np.uint8) if labels is None else labels
     pair = shown(*pair, INSIDE, labels)
-    return dict(zip(AXES, unlike_csf(objects(), pair, least), strict=True))
+    around = surroundings(objects(), pair, labels) if pair else []
+    return dict(zip(AXES, unlike_csf(objects(), pair, around, least), strict=True))
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
@@ -118,7 +125,8 @@ def in_a_cap(t2w_rise, t1w_fall):
 def test_objects_in_a_cap_count_only_where_they_are_dark_on_t1w():
     labels = np.full(SHAPE, 1, np.uint8)
     pair = shown(*in_a_cap(0.45, 0.2), INSIDE, labels)
-    inside = dict(zip(AXES, in_lesion_like(objects(), pair, labels), strict=True))
+    around = surroundings(objects(), pair, labels)
+    inside = dict(zip(AXES, in_lesion_like(objects(), pair, around, labels), strict=True))
     assert inside == {"tube": True, "faint tube": True, "lesion": False, "faint lesion": False}
     gone, share = like_lesions(objects(), pair, labels, 0.7)
     assert dict(zip(AXES, gone, strict=True)) == {
@@ -139,7 +147,21 @@ def test_spaces_side_by_side_are_no_cap_of_one_another():
     labels = np.full(SHAPE, 1, np.uint8)
     cluster = find_objects(field, labels, np.eye(4))
     assert len(cluster) == 6
-    assert not any(in_lesion_like(cluster, shown(t1w, t2w, INSIDE, labels), labels))
+    pair = shown(t1w, t2w, INSIDE, labels)
+    around = surroundings(cluster, pair, labels)
+    assert not any(in_lesion_like(cluster, pair, around, labels))
+    assert not any(unlike_csf(cluster, pair, around, 0.7))
+
+
+def test_the_tissue_around_is_what_a_space_stands_out_from():
+    """Grey matter is brighter on T2w, and not CSF for it: a faint space in it is still one."""
+    grey = {"t1w": 0.1, "t2w": 0.25}
+    pair = brain()
+    for index, share in enumerate(grey.values()):
+        image = pair[index]
+        lift = share * (CSF[index] - WHITE[index])
+        image[14:24] = np.where(INSIDE[14:24], image[14:24] + lift, -1)
+    assert not judged(pair)["faint tube"]
 
 
 def flair_head():

@@ -92,6 +92,14 @@ def test_for_whole_labels_the_loss_of_shares_is_the_ordinary_one():
     assert make_loss(SETTINGS | {"shares": True})(logits, labels) == pytest.approx(ordinary.item())
 
 
+def test_the_last_weights_are_kept_where_they_are_asked_for(tmp_path):
+    best = train(task(steps=60, rate=0.05), tmp_path / "best", 1)
+    last = train(task(steps=60, rate=0.05, keep="last"), tmp_path / "last", 1)
+    state = torch.load(tmp_path / "last" / "checkpoint.pt", weights_only=True)
+    assert all(torch.equal(last[k], state["average"][k]) for k in last)
+    assert all(torch.equal(best[k], state["state"]["weights"][k]) for k in best)
+
+
 def test_two_runs_give_the_same_weights(tmp_path):
     first, second = (train(task(steps=20), tmp_path / name, 1) for name in "ab")
     assert all(torch.equal(first[k], second[k]) for k in first)

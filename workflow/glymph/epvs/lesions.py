@@ -151,51 +151,66 @@ def shown(t1w: np.ndarray, t2w: np.ndarray, brain: np.ndarray, labels: np.ndarra
     return Shown(fall, rise, seen, min(1.0, ratio / EQUALLY_SHARP))
 
 
-def unlike_csf(objects: list[Object], pair: Shown | None, least: float) -> list[bool]:
-    """For each of ``objects`` whether it is brighter on T2w than it is dark on T1w.
+def unlike_csf(
+    objects: list[Object], pair: Shown | None, around: list[tuple], least: float
+) -> list[bool]:
+    """For each of ``objects`` whether it stands out on T2w more than on T1w.
 
-    A perivascular space holds CSF, whole or in part, and so moves from white matter's signal to
-    CSF's by the same share on both images; a white-matter lesion is bright on T2w and less dark on
-    T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF where its
-    share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier of the
-    two, which takes contrast from small objects. An object is judged by the voxels that both images
-    show; without any, or with ``least`` 0, it is not judged.
+    A perivascular space holds CSF, whole or in part, and so moves from the signal of the tissue
+    about it to CSF's by the same share on both images; a white-matter lesion is bright on T2w and
+    less dark on T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF
+    where its share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier
+    of the two, which takes contrast from small objects. ``around``: the `surroundings` that it is
+    compared with. An object is judged by the voxels that both images show; without any, or with
+    ``least`` 0, it is not judged.
     """
     if pair is None or not least:
         return [False] * len(objects)
     least *= pair.sharpness**ALLOWANCE
-    places = [tuple(item.voxels[pair.seen[tuple(item.voxels.T)]].T) for item in objects]
-    return [
-        bool(place[0].size and pair.fall[place].mean() < least * pair.rise[place].mean())
-        for place in places
-    ]
+    judged = []
+    for item, shell in zip(objects, around, strict=True):
+        place = tuple(item.voxels[pair.seen[tuple(item.voxels.T)]].T)
+        fall, rise = (_standing_out(image, place, shell) for image in (pair.fall, pair.rise))
+        judged.append(fall < least * rise)
+    return judged
 
 
-def in_lesion_like(objects: list[Object], pair: Shown | None, labels: np.ndarray) -> list[bool]:
-    """For each of ``objects`` whether T2w is bright around it as in a lesion or a cap of one.
+def _standing_out(image: np.ndarray, place: tuple, shell: tuple) -> float:
+    """Mean of ``image`` at ``place`` above the median of the ``shell`` around it; 0 without any
+    place, and above 0 without a shell."""
+    if not place[0].size:
+        return 0.0
+    return float(image[place].mean() - (np.median(image[shell]) if shell[0].size else 0.0))
 
-    Its surroundings are what lies 2 to 4 voxels from it within its region's ``labels`` and is
-    neither fluid nor another object; they are compared with the median of their region.
-    """
+
+def in_lesion_like(
+    objects: list[Object], pair: Shown | None, around: list[tuple], labels: np.ndarray
+) -> list[bool]:
+    """For each of ``objects`` whether T2w is bright ``around`` it, in its `surroundings`, as in a
+    lesion or a cap of one, compared with the median of its region in ``labels``."""
     if pair is None:
         return [False] * len(objects)
-    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
-    for item in objects:
-        free[tuple(item.voxels.T)] = False
     levels = {
         name: float(np.median(pair.rise[inside])) if inside.any() else 0.0
         for name in atlas.names()
         for inside in [np.isin(labels, atlas.label_values(name)) & pair.seen]
     }
-    around = [_shell(item, free, labels) for item in objects]
     return [
-        bool(place[0].size and pair.rise[place].mean() - levels[item.region] > LESION_RISE)
-        for item, place in zip(objects, around, strict=True)
+        bool(shell[0].size and pair.rise[shell].mean() - levels[item.region] > LESION_RISE)
+        for item, shell in zip(objects, around, strict=True)
     ]
 
 
+def surroundings(objects: list[Object], pair: Shown, labels: np.ndarray) -> list[tuple]:
+    """Indices of what lies `SHELL_VOXELS` around each of ``objects`` within its region of
+    ``labels`` and is neither fluid nor another object."""
+    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    for item in objects:
+        free[tuple(item.voxels.T)] = False
+    return [_shell(item, free, labels) for item in objects]
+
+
 def _shell(item: Object, free: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Indices of the `SHELL_VOXELS` around an object that are ``free`` and of its own region."""
     near, far = SHELL_VOXELS
     low = np.maximum(item.voxels.min(axis=0) - far, 0)
     box = tuple(slice(a, b) for a, b in zip(low, item.voxels.max(axis=0) + far + 1, strict=True))
@@ -218,8 +233,9 @@ def like_lesions(
     """
     if pair is None or not objects:
         return [False] * len(objects), None
-    inside = in_lesion_like(objects, pair, labels)
+    around = surroundings(objects, pair, labels)
+    inside = in_lesion_like(objects, pair, around, labels)
     pale = [pair.fall[tuple(item.voxels.T)].mean() < DARK_IN_LESION for item in objects]
-    unlike = unlike_csf(objects, pair, least)
+    unlike = unlike_csf(objects, pair, around, least)
     found = [bool(least) and (u or (i and p)) for u, i, p in zip(unlike, inside, pale, strict=True)]
     return found, float(np.mean(inside))

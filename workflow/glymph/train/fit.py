@@ -117,7 +117,7 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
 
     Writes ``folder``/checkpoint.pt, from which a later call for the same `Task.identity` goes on,
     and curve.tsv; those of another task are deleted. Returns the averaged weights of the best
-    validation.
+    validation, or the last ones where ``settings["keep"]`` is "last".
     """
     settings = task.settings
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +172,8 @@ def train(task: Task, folder: Path, threads: int, device: str = "cpu") -> dict[s
                 {"net": net.state_dict(), "optimizer": optimizer.state_dict(),
                  "average": average, "state": state, "identity": identity}, path,
             )  # fmt: skip
-    return {k: v.cpu() for k, v in (state["weights"] or average).items()}
+    last = settings.get("keep") == "last" or not state["weights"]
+    return {k: v.cpu() for k, v in (average if last else state["weights"]).items()}
 
 
 def device_of(wanted: str) -> str:
