@@ -159,10 +159,11 @@ def unlike_csf(
     A perivascular space holds CSF, whole or in part, and so moves from the signal of the tissue
     about it to CSF's by the same share on both images; a white-matter lesion is bright on T2w and
     less dark on T1w (STRIVE: Duering 2023, 10.1016/S1474-4422(23)00131-X). An object is unlike CSF
-    where its share on T1w is below ``least`` times that on T2w; less where the T1w is the blurrier
-    of the two, which takes contrast from small objects. ``around``: the `surroundings` that it is
-    compared with. An object is judged by the voxels that both images show; without any, or with
-    ``least`` 0, it is not judged.
+    where its share on T1w is below ``least`` times that on T2w, less where the T1w is the blurrier
+    of the two, which takes contrast from small objects; measured both from white matter, which
+    wrongs faint spaces in tissue of another level, and from the `surroundings` ``around`` it, which
+    wrongs spaces whose neighbours are. An object is judged by the voxels that both images show;
+    without any, or with ``least`` 0, it is not judged.
     """
     if pair is None or not least:
         return [False] * len(objects)
@@ -170,17 +171,21 @@ def unlike_csf(
     judged = []
     for item, shell in zip(objects, around, strict=True):
         place = tuple(item.voxels[pair.seen[tuple(item.voxels.T)]].T)
-        fall, rise = (_standing_out(image, place, shell) for image in (pair.fall, pair.rise))
-        judged.append(fall < least * rise)
+        judged.append(
+            bool(place[0].size)
+            and all(
+                pair.fall[place].mean() - fall < least * (pair.rise[place].mean() - rise)
+                for fall, rise in ((0.0, 0.0), _level(pair, shell))
+            )
+        )
     return judged
 
 
-def _standing_out(image: np.ndarray, place: tuple, shell: tuple) -> float:
-    """Mean of ``image`` at ``place`` above the median of the ``shell`` around it; 0 without any
-    place, and above 0 without a shell."""
-    if not place[0].size:
-        return 0.0
-    return float(image[place].mean() - (np.median(image[shell]) if shell[0].size else 0.0))
+def _level(pair: Shown, shell: tuple) -> tuple[float, float]:
+    """Median of fall and rise in a ``shell``; white matter's where it is empty."""
+    if not shell[0].size:
+        return 0.0, 0.0
+    return float(np.median(pair.fall[shell])), float(np.median(pair.rise[shell]))
 
 
 def in_lesion_like(
