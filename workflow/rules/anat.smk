@@ -35,7 +35,7 @@ rule anat_preproc:
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
         fsl=fsl_version("anat.brain"),
-        weights=model_hash("brain", config["anat"]["brain_model"], config["anat"]["brain"]),
+        weights=brain_networks(),
         sources=sources(source_file("T1w", "brain_mask")),
         code=code("anat/preproc.py"),
     message:

@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from glymph.anat import deepbet
 from glymph.common import bundle, fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
 from glymph.inputs import cohort, describe
@@ -257,6 +258,16 @@ def model_hash(name, configured, engine):
     read = bundle.check_weights if workflow.is_main_process else bundle.weights_hash
     with for_the_user():
         return [read(folder), bundle.settings_hash(folder)]
+
+
+def brain_networks():
+    """Fingerprints of the networks that find the brain, by engine."""
+    anat = config["anat"]
+    known = {
+        "deepbet": deepbet.fingerprint,
+        "vbnet": lambda: model_hash("brain", anat["brain_model"], "vbnet"),
+    }
+    return {engine: known[engine]() for engine in known if engine == anat["brain"]}
 
 
 def fsl_version(*keys):

@@ -15,9 +15,8 @@ def main(snakemake):
     raw = nib.Nifti1Image(array(raw).reshape(raw.shape[:3]), raw.affine)
     corrected = nib.Nifti1Image(correct_bias(raw), raw.affine)
     settings = dict(params.settings)
-    mask, made_by = brain_mask(
-        corrected, settings, next(iter(snakemake.input.mask), None), source, snakemake.threads
-    )
+    provided = next(iter(snakemake.input.mask), None)
+    mask, made_by = brain_mask(corrected, settings, provided, source, snakemake.threads, raw)
     about = stamp([source], {"bias": "N4"}, SkullStripped=made_by == "already stripped")
     save(array(corrected), raw.affine, snakemake.output.t1w, about)
     save(
