@@ -261,13 +261,19 @@ def model_hash(name, configured, engine):
 
 
 def brain_networks():
-    """Fingerprints of the networks that find the brain, by engine."""
+    """Fingerprints of the networks that find the brain or check who does, by engine."""
     anat = config["anat"]
+    used = {anat["brain"], brain_check() if anat["compare_brain"] else None}
     known = {
         "deepbet": deepbet.fingerprint,
         "vbnet": lambda: model_hash("brain", anat["brain_model"], "vbnet"),
     }
-    return {engine: known[engine]() for engine in known if engine == anat["brain"]}
+    return {engine: known[engine]() for engine in known if engine in used}
+
+
+def brain_check():
+    """The engine that a brain mask is compared with."""
+    return deepbet.second_to(config["anat"]["brain"])
 
 
 def fsl_version(*keys):
@@ -457,7 +463,8 @@ def unit_facts(wildcards):
     files = scan_of(wildcards).files
     found = []
     if "T1w" in files:
-        found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
+        anat = (rules.anat_preproc, rules.anat_register, rules.anat_segment)
+        found += [rule.output.facts for rule in anat]
         if config["epvs"]["engine"] != "none":
             found += [rules.epvs_prepare.output.facts, rules.epvs_regions.output.facts]
             found += [rules.epvs_census.output.facts]

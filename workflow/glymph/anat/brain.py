@@ -21,6 +21,10 @@ BRAIN_ML = (600.0, 2200.0)
 """A brain mask outside this is no brain: smaller than any adult's, larger than any cranium."""
 
 
+BY_USER = ("provided", "already stripped")
+"""What made a mask that people answer for: it is flagged like any other, and not refused."""
+
+
 def correct_bias(image: nib.Nifti1Image) -> np.ndarray:
     """N4 bias-field correction of a 3D image; float32 on its grid, negatives set to 0.
 
@@ -70,14 +74,19 @@ def brain_mask(
         mask, made_by = ndimage.binary_fill_holes(array(image) > 0), "already stripped"
     else:
         mask, made_by = extract(engine, image, raw or image, settings, source, threads), engine
-    millilitres = float(mask.sum() * np.prod(voxel_sizes(image.affine)) / 1000)
+    check_volume(mask, image.affine, made_by, source)
+    return mask, made_by
+
+
+def check_volume(mask: np.ndarray, affine: np.ndarray, made_by: str, source: str) -> None:
+    """`BadInput`, naming the file ``source``, for a mask of a volume that no brain has."""
+    millilitres = float(mask.sum() * np.prod(voxel_sizes(affine)) / 1000)
     if not BRAIN_ML[0] < millilitres < BRAIN_ML[1]:
         raise BadInput(
             f"the brain mask ({made_by}) has {millilitres:.0f} ml, which is no brain", source,
             "look at the image; choose another engine (anat.brain), or provide a mask "
             "(anat.brain_mask)",
         )  # fmt: skip
-    return mask, made_by
 
 
 def extract(
@@ -100,6 +109,24 @@ def extract(
         return _vbnet(image, settings["brain_model"], threads)
     call = {"bet": _bet, "fsl_bet": _fsl_bet}[engine]
     return call(image, settings["bet_intensity"])
+
+
+def second_mask(
+    engine: str | None,
+    image: nib.Nifti1Image,
+    raw: nib.Nifti1Image,
+    settings: dict,
+    source: str,
+    threads: int,
+) -> np.ndarray | None:
+    """Mask of another ``engine`` to compare with, as `extract`; None without an engine and where
+    there is no skull to find the brain in. One that finds nothing gives an empty mask."""
+    if engine is None or is_stripped(image):
+        return None
+    try:
+        return extract(engine, image, raw, settings, source, threads)
+    except BadInput:
+        return np.zeros(image.shape, bool)
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:

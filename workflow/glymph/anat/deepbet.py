@@ -27,6 +27,12 @@ def fingerprint() -> list[str]:
     return [package.version, *map(file_hash, weights)]
 
 
+def second_to(engine: str) -> str:
+    """The engine whose mask that of ``engine`` is compared with: both networks are quick, and no
+    two share what they learned from (real heads here, synthetic ones there)."""
+    return "vbnet" if engine == "deepbet" else "deepbet"
+
+
 def find(head: nib.Nifti1Image, source: str, threads: int) -> np.ndarray:
     """Brain mask (bool) on the grid of a T1w ``head`` with its skull, in any orientation.
 
