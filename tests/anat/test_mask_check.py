@@ -1,4 +1,4 @@
-"""What tells a failed brain mask: geometry in any storage, and damaged masks of a simulated head."""
+"""What tells a failed brain mask: geometry in any storage, and a simulated head's mask damaged."""
 
 import nibabel as nib
 import numpy as np
