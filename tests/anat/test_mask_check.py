@@ -1,5 +1,7 @@
 """What tells a failed brain mask: geometry in any storage, and a simulated head's mask damaged."""
 
+import dataclasses
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -128,7 +130,8 @@ def head(tmp_path_factory):
     from glymph.simulate import LIGHT_SCAN, SubjectSpec, simulate_subject
 
     where = tmp_path_factory.mktemp("head")
-    spec = SubjectSpec("01", seed=4, scan=LIGHT_SCAN, modalities=("T1w",))
+    scan = dataclasses.replace(LIGHT_SCAN, modalities=("T1w",))
+    spec = SubjectSpec("01", seed=4, scan=scan)
     simulate_subject(spec, where / "bids", where / "truth")
     t1w = nib.load(where / "bids/sub-01/anat/sub-01_T1w.nii.gz")
     truth = nib.load(where / "truth/sub-01/sub-01_space-T1w_label-brain_mask.nii.gz")
@@ -160,15 +163,16 @@ def test_deepbet_finds_the_brain_in_any_storage(head, name):
 
 @pytest.mark.slow
 def test_deepbet_says_which_file_has_no_brain():
-    noise = np.random.default_rng(0).random((40, 40, 40)).astype(np.float32)
-    for data in (noise, np.zeros_like(noise)):
+    speck = np.zeros((40, 40, 40), np.float32)
+    speck[5:9, 5:9, 5:9] = 1
+    for data in (speck, np.zeros_like(speck)):
         with pytest.raises(BadInput, match="deepbet finds no brain") as caught:
             deepbet.find(nib.Nifti1Image(data, np.diag([4.0, 4, 4, 1])), "x.nii.gz", 1)
         assert caught.value.stop.file == "x.nii.gz"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STORAGE)
+@pytest.mark.parametrize("name", ["PSR", "oblique"])
 def test_damaged_masks_of_a_simulated_head_are_noticed(head, template, name):
     t1w, truth = head
     image = stored(t1w, name)

@@ -42,7 +42,7 @@ def find(head: nib.Nifti1Image, source: str, threads: int) -> np.ndarray:
     of a factor of three across the head moves the mask less than correcting it does.
 
     Source: Fisch 2024 (10.1016/j.compbiomed.2024.108845). Raises `BadInput`, naming ``source``,
-    where it finds no brain; `Fault` where the package is missing.
+    where it finds nothing; `Fault` where the package is missing.
     """
     extraction = _library()(no_gpu=True)
     import torch
