@@ -7,7 +7,7 @@ OUTPUTS: <unit>/anat/*_desc-preproc_T1w.nii.gz
          <unit>/anat/*_from-template_to-T1w_desc-warp_mode-image_xfm.nii.gz
          <unit>/anat/*_space-template_desc-preproc_T1w.nii.gz
          <unit>/anat/*_label-{CSF,GM,WM}_probseg.nii.gz
-         <unit>/anat/*_desc-{template,tissue}_anat.json
+         <unit>/anat/*_desc-{brain,template,tissue}_anat.json
 """
 
 
@@ -22,6 +22,7 @@ rule anat_preproc:
         t1w_json=unit_path("anat", "desc-preproc_T1w.json"),
         mask=unit_path("anat", "desc-brain_mask.nii.gz"),
         mask_json=unit_path("anat", "desc-brain_mask.json"),
+        facts=unit_path("anat", "desc-brain_anat.json"),
     log:
         unit_log("anat_preproc"),
     benchmark:
@@ -35,7 +36,8 @@ rule anat_preproc:
     params:
         settings={k: config["anat"][k] for k in ("brain", "brain_model", "bet_intensity")},
         fsl=fsl_version("anat.brain"),
-        weights=model_hash("brain", config["anat"]["brain_model"], config["anat"]["brain"]),
+        check=brain_check() if config["anat"]["compare_brain"] else None,
+        weights=brain_networks(),
         sources=sources(source_file("T1w", "brain_mask")),
         code=code("anat/preproc.py"),
     message:
@@ -49,6 +51,7 @@ rule anat_register:
     input:
         t1w=rules.anat_preproc.output.t1w,
         mask=rules.anat_preproc.output.mask,
+        mask_json=rules.anat_preproc.output.mask_json,
         template=template_files(),
     output:
         affine=unit_path("anat", "from-T1w_to-template_desc-affine_mode-image_xfm.mat"),
@@ -70,6 +73,7 @@ rule anat_register:
         settings=config["anat"]["registration"],
         sources=states(template_files()),
         fsl=fsl_version("anat.registration.engine"),
+        parts=provenance.file_hash(ROOT / "resources" / "brain_parts.yaml"),
         code=code("anat/register.py"),
     message:
         "Register the T1w of {wildcards.prefix} to the template"

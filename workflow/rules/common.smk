@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "workflow"))
 
+from glymph.anat import deepbet
 from glymph.common import bundle, fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
 from glymph.inputs import cohort, describe
@@ -259,6 +260,22 @@ def model_hash(name, configured, engine):
         return [read(folder), bundle.settings_hash(folder)]
 
 
+def brain_networks():
+    """Fingerprints of the networks that find the brain or check who does, by engine."""
+    anat = config["anat"]
+    used = {anat["brain"], brain_check() if anat["compare_brain"] else None}
+    known = {
+        "deepbet": deepbet.fingerprint,
+        "vbnet": lambda: model_hash("brain", anat["brain_model"], "vbnet"),
+    }
+    return {engine: known[engine]() for engine in known if engine in used}
+
+
+def brain_check():
+    """The engine that a brain mask is compared with."""
+    return deepbet.second_to(config["anat"]["brain"])
+
+
 def fsl_version(*keys):
     """Version of FSL where it is the engine of one of these keys; None where it is of none."""
     return FSL if fsl.engines(config).keys() & keys else None
@@ -447,7 +464,8 @@ def unit_facts(wildcards):
     files = scan_of(wildcards).files
     found = []
     if "T1w" in files:
-        found += [rules.anat_register.output.facts, rules.anat_segment.output.facts]
+        anat = (rules.anat_preproc, rules.anat_register, rules.anat_segment)
+        found += [rule.output.facts for rule in anat]
         if config["epvs"]["engine"] != "none":
             found += [rules.epvs_prepare.output.facts, rules.epvs_regions.output.facts]
             found += [rules.epvs_census.output.facts]

@@ -9,6 +9,7 @@ import numpy as np
 from nibabel.processing import resample_to_output
 from scipy import ndimage
 
+from glymph.anat import deepbet
 from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.errors import BadInput
 from glymph.common.images import array, mask_on, volume
@@ -18,6 +19,10 @@ HEAD_HEIGHT_MM = 170.0
 """From the top of the head to below the brain stem (the height FSL's robustfov keeps)."""
 BRAIN_ML = (600.0, 2200.0)
 """A brain mask outside this is no brain: smaller than any adult's, larger than any cranium."""
+
+
+BY_USER = ("provided", "already stripped")
+"""What made a mask that people answer for: it is flagged like any other, and not refused."""
 
 
 def correct_bias(image: nib.Nifti1Image) -> np.ndarray:
@@ -47,14 +52,18 @@ def is_stripped(image: nib.Nifti1Image) -> bool:
 
 
 def brain_mask(
-    image: nib.Nifti1Image, settings: dict, provided: str | None, source: str, threads: int
+    image: nib.Nifti1Image,
+    settings: dict,
+    provided: str | None,
+    source: str,
+    threads: int,
+    raw: nib.Nifti1Image | None = None,
 ) -> tuple[np.ndarray, str]:
     """Brain mask of a bias-corrected T1w: (bool array on its grid, name of what made it).
 
-    A ``provided`` mask file always wins; an image without a skull keeps what it has; otherwise the
-    engine ``settings["brain"]``: "vbnet", the network of ``settings["brain_model"]``, or the Brain
-    Extraction Tool at ``settings["bet_intensity"]``, "bet" in Python or "fsl_bet" of FSL. Raises
-    `BadInput`, naming the file ``source``, for a mask that cannot be a brain.
+    A ``provided`` mask file always wins; an image without a skull keeps what it has; otherwise
+    `extract` finds it by the engine ``settings["brain"]``. ``raw`` is the T1w as it was scanned, on
+    the same grid. Raises `BadInput`, naming the file ``source``, for a mask that cannot be a brain.
     """
     engine = settings["brain"]
     if provided:
@@ -63,20 +72,61 @@ def brain_mask(
         raise BadInput("no provided brain mask", source, "add it where anat.brain_mask points")
     elif is_stripped(image):
         mask, made_by = ndimage.binary_fill_holes(array(image) > 0), "already stripped"
-    elif engine == "vbnet":
-        mask, made_by = _vbnet(image, settings["brain_model"], threads), "vbnet"
-    elif engine == "fsl_bet":
-        mask, made_by = _fsl_bet(image, settings["bet_intensity"]), "fsl_bet"
     else:
-        mask, made_by = _bet(image, settings["bet_intensity"]), "bet"
-    millilitres = float(mask.sum() * np.prod(voxel_sizes(image.affine)) / 1000)
+        mask, made_by = extract(engine, image, raw or image, settings, source, threads), engine
+    check_volume(mask, image.affine, made_by, source)
+    return mask, made_by
+
+
+def check_volume(mask: np.ndarray, affine: np.ndarray, made_by: str, source: str) -> None:
+    """`BadInput`, naming the file ``source``, for a mask of a volume that no brain has."""
+    millilitres = float(mask.sum() * np.prod(voxel_sizes(affine)) / 1000)
     if not BRAIN_ML[0] < millilitres < BRAIN_ML[1]:
         raise BadInput(
             f"the brain mask ({made_by}) has {millilitres:.0f} ml, which is no brain", source,
             "look at the image; choose another engine (anat.brain), or provide a mask "
             "(anat.brain_mask)",
         )  # fmt: skip
-    return mask, made_by
+
+
+def extract(
+    engine: str,
+    image: nib.Nifti1Image,
+    raw: nib.Nifti1Image,
+    settings: dict,
+    source: str,
+    threads: int,
+) -> np.ndarray:
+    """Brain mask (bool) of a head on the grid of ``image``, whatever its size.
+
+    ``engine``: "deepbet" of ``raw``, the T1w as it was scanned; or of ``image``, the bias-corrected
+    one: "vbnet", the network of ``settings["brain_model"]``, or the Brain Extraction Tool at
+    ``settings["bet_intensity"]``, "bet" in Python or "fsl_bet" of FSL.
+    """
+    if engine == "deepbet":
+        return deepbet.find(raw, source, threads)
+    if engine == "vbnet":
+        return _vbnet(image, settings["brain_model"], threads)
+    call = {"bet": _bet, "fsl_bet": _fsl_bet}[engine]
+    return call(image, settings["bet_intensity"])
+
+
+def second_mask(
+    engine: str | None,
+    image: nib.Nifti1Image,
+    raw: nib.Nifti1Image,
+    settings: dict,
+    source: str,
+    threads: int,
+) -> np.ndarray | None:
+    """Mask of another ``engine`` to compare with, as `extract`; None without an engine and where
+    there is no skull to find the brain in. One that finds nothing gives an empty mask."""
+    if engine is None or is_stripped(image):
+        return None
+    try:
+        return extract(engine, image, raw, settings, source, threads)
+    except BadInput:
+        return np.zeros(image.shape, bool)
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:

@@ -17,8 +17,8 @@ import glymph
 
 PACKAGE = Path(glymph.__file__).parent
 LIBRARIES = (
-    "antspyx", "brainextractor", "dipy", "fslpy", "monai", "nibabel", "nilearn", "numpy", "pandas",
-    "scikit-image", "scikit-learn", "scipy", "statsmodels", "torch",
+    "antspyx", "brainextractor", "deepbet", "dipy", "fslpy", "monai", "nibabel", "nilearn", "numpy",
+    "pandas", "scikit-image", "scikit-learn", "scipy", "statsmodels", "torch",
 )  # fmt: skip
 
 

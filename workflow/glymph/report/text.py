@@ -10,6 +10,8 @@ CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
     "VB-Net": "Zhu M, et al. Front Aging Neurosci 2022;14:915009. doi:10.3389/fnagi.2022.915009",
     "ANTs": "Avants BB, et al. Neuroimage 2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
+    "deepbet": "Fisch L, et al. Comput Biol Med 2024;179:108845. "
+    "doi:10.1016/j.compbiomed.2024.108845",
     "N4": "Tustison NJ, et al. IEEE Trans Med Imaging 2010;29:1310-1320. "
     "doi:10.1109/TMI.2010.2046908",
     "FSL": "Jenkinson M, et al. Neuroimage 2012;62:782-790. doi:10.1016/j.neuroimage.2011.09.015",
@@ -226,7 +228,7 @@ def _not_counted(csf_likeness: float) -> str:
 
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
-    brain = {"vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
+    brain = {"deepbet": "deepbet", "vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
              "provided": "masks that were provided"}  # fmt: skip
     carried = {"ants": "ANTs SyN", "fsl": "FSL FNIRT"}[anat["registration"]["engine"]]
     regions = {"atlas": f"an atlas carried over by {carried}", "vbnet": "a 3D VB-Net",
@@ -280,10 +282,12 @@ def citations(results: Results, imaging: dict | None) -> list[str]:
     if not imaging or not fsl.engines(imaging):
         unused.add("FSL")
     if not imaging:
-        unused |= {"VB-Net", "ANTs", "N4", "DIPY", "MONAI"}
+        unused |= {"VB-Net", "deepbet", "ANTs", "N4", "DIPY", "MONAI"}
     elif "vbnet" not in (imaging["anat"]["brain"], imaging["epvs"]["engine"],
                          imaging["epvs"]["regions"]):  # fmt: skip
         unused |= {"VB-Net", "MONAI"}
+    if imaging and imaging["anat"]["brain"] != "deepbet":
+        unused.add("deepbet")
     if results.settings["site"] != "combat":
         unused.add("ComBat")
     return [words for name, words in CITATIONS.items() if name not in unused]

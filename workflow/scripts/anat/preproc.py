@@ -3,28 +3,32 @@
 import nibabel as nib
 import numpy as np
 
-from glymph.anat.brain import brain_mask, correct_bias
-from glymph.common.images import array, load, save
+from glymph.anat import mask_check
+from glymph.anat.brain import BY_USER, brain_mask, correct_bias, second_mask
+from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 
 
 def main(snakemake):
-    source, params = snakemake.input.t1w, snakemake.params
+    source, params, out = snakemake.input.t1w, snakemake.params, snakemake.output
     raw = load(source)
     raw = nib.Nifti1Image(array(raw).reshape(raw.shape[:3]), raw.affine)
     corrected = nib.Nifti1Image(correct_bias(raw), raw.affine)
-    settings = dict(params.settings)
-    mask, made_by = brain_mask(
-        corrected, settings, next(iter(snakemake.input.mask), None), source, snakemake.threads
-    )
+    settings, threads = dict(params.settings), snakemake.threads
+    provided = next(iter(snakemake.input.mask), None)
+    mask, made_by = brain_mask(corrected, settings, provided, source, threads, raw)
+    other = second_mask(params.check, corrected, raw, settings, source, threads)
+    metrics = mask_check.compare(mask, other) | mask_check.border(mask, raw.affine)
+    if made_by not in BY_USER:
+        mask_check.refuse_overlap(metrics, f"{made_by} and {params.check}", source)
     about = stamp([source], {"bias": "N4"}, SkullStripped=made_by == "already stripped")
-    save(array(corrected), raw.affine, snakemake.output.t1w, about)
-    save(
-        mask.astype(np.uint8),
-        raw.affine,
-        snakemake.output.mask,
-        stamp([source], settings, params.fsl, Type="Brain", MadeBy=made_by),
+    save(array(corrected), raw.affine, out.t1w, about)
+    details = {"Type": "Brain", "MadeBy": made_by, "Weights": dict(params.weights)}
+    about = stamp([source], settings, params.fsl, **details)
+    save(mask.astype(np.uint8), raw.affine, out.mask, about)
+    write_json(
+        {"metrics": metrics} | stamp([source], settings | {"check": params.check}), out.facts
     )
 
 
