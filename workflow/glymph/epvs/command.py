@@ -21,6 +21,10 @@ UNUSABLE = 65
 """Exit status (EX_DATAERR of sysexits.h) of a program that cannot use these images."""
 
 
+class CommandError(Exception):
+    """What the command did wrong, without its name."""
+
+
 def segment(
     template: str,
     images: dict[str, str],
@@ -46,8 +50,15 @@ def segment(
         if "flair" in named(template) and "flair_native" in images:
             values["flair"] = _flair_on_grid(images, labels, Path(folder, "flair.nii.gz"))
         line = fill(template, values | {"threads": str(threads)})
-        _run(line, images["t1w"], log)
-        found, kind = _result(values["output"], labels, threshold, line, log)
+        try:
+            _run(line, images["t1w"], log)
+            found, kind = _result(values["output"], labels, threshold)
+        except CommandError as error:
+            raise Fault(
+                f"the command of epvs.command ({short(template, WIDTH)}) {error}", log,
+                "read this log; correct the program or epvs.command. Where images are at "
+                f"fault, let the program end with {UNUSABLE}, or leave the subject out (exclude)",
+            ) from None  # fmt: skip
     program = next(iter(programs(template)), None)
     return found, {"program": program, "line": line, "result": kind}
 
@@ -84,16 +95,13 @@ def _run(line: str, t1w: str, log: str) -> None:
             f"read what it says in {log}",
         )  # fmt: skip
     if code:
-        ended = f"was ended by signal {-code}" if code < 0 else f"ended with {code}"
-        raise _fault(f"{ended}; what it says stands in the log", line, log)
+        raise CommandError(f"was ended by signal {-code}" if code < 0 else f"ended with {code}")
 
 
-def _result(
-    path: str, labels: nib.Nifti1Image, threshold: float, line: str, log: str
-) -> tuple[np.ndarray, str]:
+def _result(path: str, labels: nib.Nifti1Image, threshold: float) -> tuple[np.ndarray, str]:
     """What the command wrote, read; whatever is wrong with it is the program's doing."""
     if not os.path.isfile(path):
-        raise _fault("ended well and wrote nothing to {output}", line, log)
+        raise CommandError("ended well, but wrote nothing to {output}")
     try:
         image = volume(path)
         holes = int(np.isnan(array(image)).sum())
@@ -101,13 +109,4 @@ def _result(
             raise BadInput(f"{holes} of its values are not a number (NaN)", path)
         return on_grid(image, path, labels, threshold)
     except BadInput as problem:
-        cure = f" ({problem.stop.cure})" if problem.stop.cure else ""
-        raise _fault(f"{{output}}: {problem.stop.reason}{cure}", line, log) from None
-
-
-def _fault(what: str, line: str, log: str) -> Fault:
-    return Fault(
-        f"the command of epvs.command ({short(line, WIDTH)}): {what}", log,
-        "correct the program or epvs.command; where a subject's images are at fault, let the "
-        f"program end with {UNUSABLE}, or leave the subject out (exclude)",
-    )  # fmt: skip
+        raise CommandError(f"wrote an {{output}} of no use: {problem.stop.reason}") from None

@@ -29,6 +29,7 @@ MAYBE = {"t2w": "T2w", "flair": "FLAIR", "t2w_native": "T2w", "flair_native": "F
 """Images that a subject may lack, and the scan that they need."""
 OTHERS = ("output", "folder", "threads")
 PLACEHOLDER = re.compile(r"\{\{\w+\}\}|(?<!\$)\{(?P<name>\w+)(?P<optional>\?)?\}")
+COMMENT = re.compile(r"^\s*#.*$", re.M)
 SHELL = ("bash", "-euo", "pipefail", "-c")
 BETWEEN = {"&&", "||", "|", "|&", ";", "&", "(", ")", ";;"}
 """What stands between commands of the shell."""
@@ -82,7 +83,7 @@ def _wrong_placeholders(template: str) -> tuple[str, str] | None:
 def _in_quotes(before: str) -> bool:
     """Whether what follows ``before`` is quoted for the shell, where a quoted path would end it."""
     mark, escaped = "", False
-    for char in before:
+    for char in COMMENT.sub("", before):
         if escaped:
             escaped = False
         elif char == "\\" and mark != "'":
@@ -120,8 +121,7 @@ def _wrong_program(template: str) -> tuple[str, str] | None:
 
 def _words(template: str) -> list[str]:
     """The words of ``template`` as the shell splits them; line ends are semicolons."""
-    lines = template.strip().replace("\\\n", " ").splitlines()
-    text = " ; ".join(line for line in lines if not line.lstrip().startswith("#"))
+    text = COMMENT.sub("", template).replace("\\\n", " ").strip().replace("\n", " ; ")
     lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
     lexer.whitespace_split, lexer.commenters = True, ""
     try:

@@ -53,6 +53,7 @@ def on_grid(
 
 def stretched(probability: np.ndarray, threshold: float) -> np.ndarray:
     """``probability`` (0 to 1) with ``threshold`` at 0.5; 0 and 1 stay, and so does the order."""
-    below = 0.5 * probability / threshold
-    above = 0.5 + 0.5 * (probability - threshold) / (1 - threshold)
+    values = probability.astype(np.float64)
+    below = 0.5 * values / threshold
+    above = 0.5 + 0.5 * (values - threshold) / (1 - threshold)
     return np.where(probability > threshold, above, below).astype(np.float32)
