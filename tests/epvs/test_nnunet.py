@@ -69,7 +69,8 @@ def lab(tmp_path_factory):
 
 def nnunet(folder, name, *arguments):
     """Run a program of nnU-Net with its three folders, and say how long it took."""
-    places = {f"nnUNet_{k}": str(folder / f"nnUNet_{k}") for k in ("raw", "preprocessed", "results")}
+    names = [f"nnUNet_{kind}" for kind in ("raw", "preprocessed", "results")]
+    places = {name: str(folder / name) for name in names}
     calm = {"nnUNet_compile": "f", "nnUNet_n_proc_DA": "1", "OMP_NUM_THREADS": "2"}
     started = time.time()
     subprocess.run(
