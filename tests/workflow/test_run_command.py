@@ -92,7 +92,7 @@ def test_what_ran_is_in_the_sidecar_and_its_words_in_the_log(made):
     assert settings["engine"] == "command" and settings["threshold"] == 0.3
     assert settings["template"] == line(made) and settings["program"] == sys.executable
     assert settings["result"] == "probability cut at 0.3"
-    assert str(made / "the engine.py") in settings["files"]
+    assert list(settings["files"]) == [sys.executable, "the engine.py"]
     assert any("FLAIR" in source for source in about["Sources"])
     log = (made / "out/logs/sub-NC01/sub-NC01_epvs_segment.log").read_text()
     assert settings["line"] in log and "brightest: " in log
@@ -109,10 +109,6 @@ def test_who_has_no_result_is_listed_with_the_reason(made):
 @pytest.mark.slow
 def test_nothing_runs_again_until_the_program_changes(copy_of_made):
     arguments = configured(copy_of_made, line(copy_of_made))
-    _, output = snakemake("-n", *arguments, cwd=copy_of_made)
-    # paths of files are part of what is noted, and a copy lies elsewhere
-    assert set(planned(output)) == {*RULES, "all", *COHORT}
-    snakemake("--touch", *arguments, cwd=copy_of_made)
     assert planned(snakemake("-n", *arguments, cwd=copy_of_made)[1]) == {}
     (copy_of_made / "the engine.py").write_text(ENGINE + "# changed\n")
     _, output = snakemake("-n", *arguments, cwd=copy_of_made)

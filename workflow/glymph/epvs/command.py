@@ -59,7 +59,7 @@ def segment(
                 "read this log; correct the program or epvs.command. Where images are at "
                 f"fault, let the program end with {UNUSABLE}, or leave the subject out (exclude)",
             ) from None  # fmt: skip
-    program = next(iter(programs(template)), None)
+    program = next(map(os.path.abspath, programs(template)), None)
     return found, {"program": program, "line": line, "result": kind}
 
 

@@ -144,20 +144,19 @@ def _first_words(template: str) -> list[str]:
 
 
 def programs(template: str) -> list[str]:
-    """Absolute paths of the programs that ``template`` starts, those that are found here."""
+    """Paths of the programs that ``template`` starts, those that are found here."""
     found = (shutil.which(os.path.expanduser(word)) for word in _first_words(template))
-    return [os.path.abspath(path) for path in found if path]
+    return [path for path in found if path]
 
 
 def files(template: str) -> list[str]:
-    """Absolute paths of the files that ``template`` names: its programs first, then scripts,
+    """The files that ``template`` names, as it names them: its programs first, then scripts,
     weights and container images among its words.
 
     What lies in folders, and what a program reads of its own accord, is not among them.
     """
     words = (os.path.expanduser(word.rpartition("=")[2]) for word in _words(template))
-    others = [os.path.abspath(word) for word in words if os.path.isfile(word)]
-    return list(dict.fromkeys([*programs(template), *others]))
+    return list(dict.fromkeys([*programs(template), *filter(os.path.isfile, words)]))
 
 
 def fill(template: str, values: dict[str, str]) -> str:
