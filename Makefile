@@ -10,7 +10,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Without .pyc files every job would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env demo test test-slurm docs lint format lock clean
+.PHONY: help env demo test test-slurm test-nnunet docs lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,12 @@ test: $(READY) ## run all tests
 test-slurm: $(READY) ## as root on Debian: start a SLURM on this machine and run the workflow through it
 	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rsP tests/slurm
 
+# One command, or torchvision brings another torch; where there is a CPU build of it, pip takes that.
+test-nnunet: $(READY) ## install nnU-Net (in an environment of its own), train it and run the workflow with it
+	$(PYTHON) -m venv .venv-nnunet
+	.venv-nnunet/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 nnunetv2==2.8.1
+	GLYMPH_NNUNET=$(CURDIR)/.venv-nnunet/bin $(BIN)/python -m pytest -q -rsP tests/epvs/test_nnunet.py
+
 docs: ## build the documentation in site/ (in an environment of its own)
 	$(PYTHON) -m venv .venv-docs
 	.venv-docs/bin/pip install --quiet --disable-pip-version-check mkdocs-material==9.8.1
@@ -56,5 +62,5 @@ lock: $(READY) ## write the installed versions into requirements.txt
 	{ echo '# Exact versions that are tested; made by `make lock` from pyproject.toml. Install with: make env'; $(BIN)/pip freeze | sed 's/+cpu$$//'; } > requirements.new && mv requirements.new requirements.txt
 
 clean: ## remove the demo, caches and the environment
-	rm -rf demo site .venv-docs $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
+	rm -rf demo site .venv-docs .venv-nnunet $(VENV) .snakemake .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -155,9 +155,7 @@ def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
         image = head.take(taken)
         t2w = image[1] if taken.t2w else None
         found = by_network(image[0], t2w, head.domain, bundle)
-        mine = as_counted(
-            found, reading_of(bundle), image[0], t2w, *places, options.csf_likeness
-        )
+        mine = as_counted(found, reading_of(bundle), image[0], t2w, *places, options.csf_likeness)
         hits = tallies[name, "network"].add(mine, head)
         if number < options.frangi_heads and name in AGAINST_FRANGI:
             found = frangi_share(head, taken, thresholds[name])

@@ -114,9 +114,14 @@ def readme() -> str:
     return re.sub(r"\[([^\]]+)\]\(CITATION\.cff\)", r"`\1`", text)
 
 
+def config_readme() -> str:
+    """The README of config/ with links as seen from docs/how-to/."""
+    return _file("config/README.md")().replace("](../docs/how-to/", "](")
+
+
 PARTS = {
     "readme": readme,
-    "config_readme": _file("config/README.md"),
+    "config_readme": config_readme,
     "card_epvs": _file("resources/models/epvs/docs/README.md"),
     "card_regions": _file("resources/models/regions/docs/README.md"),
     "card_brain": _file("resources/models/brain/docs/README.md"),

@@ -25,8 +25,10 @@ def readers(path):
         "regions": lambda: regions.find(
             regions.Subject(T1W, None, "", "", {"provided": path}), "provided", None, 1
         )[0],
-        "epvs": lambda: segment.segment(T1W, None, LABELS, "provided", None, 0.1, path, 1)[0],
-        "lesions": lambda: lesions.find_lesions({"lesion_mask": path}, LABELS, T1W.affine, 3.0).mask,
+        "epvs": lambda: segment.segment(T1W, None, LABELS, "provided", None, 0.1, path, 0.5, 1)[0],
+        "lesions": lambda: (
+            lesions.find_lesions({"lesion_mask": path}, LABELS, T1W.affine, 3.0).mask
+        ),
     }
 
 

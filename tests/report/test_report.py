@@ -180,6 +180,10 @@ def test_methods_name_the_engines_in_use(report_on):
         assert expected in words
     assert "denoised" not in words
     assert "analysis of covariance" not in words.split("Demographics")[0]
+    words = " ".join(
+        text.methods(results, imaging | {"epvs": imaging["epvs"] | {"engine": "command"}}, {})
+    )
+    assert "segmented by a program of our own choice" in words and "aqueduct" in words
     for change, left_out in (({"csf_likeness": 0}, True), ({"engine": "provided"}, False)):
         words = " ".join(text.methods(results, imaging | {"epvs": imaging["epvs"] | change}, {}))
         assert ("aqueduct were not counted." in words) == left_out

@@ -82,6 +82,7 @@ def make_cohort(folder):
     (folder / "bids/dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
     for name in ("bids/participants.tsv", "people.tsv", "mine.tsv"):
         (folder / name).write_text(PEOPLE)
+    (folder / "engine.sh").write_text("exit 1\n")
     (folder / "paths.tsv").write_text(path_table(folder))
     shutil.copytree(folder / "bids", folder / "moved")
 

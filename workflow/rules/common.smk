@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from glymph.anat import deepbet
 from glymph.common import bundle, fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
+from glymph.epvs import command_line
 from glymph.inputs import cohort, describe
 from glymph.inputs.config import settle_types
 from glymph.review import ratings, rois
@@ -46,6 +47,11 @@ def for_the_user():
         sys.exit(1)
 
 
+def runs_command():
+    """Whether a program of the lab's own segments perivascular spaces."""
+    return config["epvs"]["engine"] == "command" and not config["metrics_table"]
+
+
 def begin_run():
     """Before the first job of a real run: take the output folder, write the index."""
     with for_the_user():
@@ -55,6 +61,9 @@ def begin_run():
 with for_the_user():
     COHORT = cohort.prepare(config) if workflow.is_main_process else cohort.reread(config, INDEX)
     FSL = None if config["metrics_table"] else fsl.required_version(config)
+    if workflow.is_main_process and runs_command():
+        command_line.check(config["epvs"]["command"])
+        COHORT = COHORT.with_tools(command_line.files(config["epvs"]["command"]))
     ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
     RATINGS = ratings.rating_files(cohort.review_folder(config))
     for path in RATINGS if workflow.is_main_process else []:
@@ -392,6 +401,42 @@ def epvs_engine(wildcards):
     """What segments a unit's perivascular spaces: a rater's correction before any engine."""
     corrected = "epvs_mask" in scan_of(wildcards).corrected
     return "provided" if corrected else config["epvs"]["engine"]
+
+
+def epvs_threshold(wildcards):
+    """Where a map is cut that this workflow did not make; None for its own engines."""
+    others = epvs_engine(wildcards) in ("provided", "command")
+    return config["epvs"]["threshold"] if others else None
+
+
+def epvs_command(wildcards):
+    """The lab's own command with the state of its files; None where another engine runs."""
+    if epvs_engine(wildcards) != "command":
+        return None
+    return {"template": config["epvs"]["command"], "files": COHORT.tools}
+
+
+def command_images(wildcards):
+    """What the lab's own command names beside the prepared T1w and T2w, and the unit has."""
+    if epvs_engine(wildcards) != "command":
+        return {}
+    files, named = scan_of(wildcards).files, command_line.named(config["epvs"]["command"])
+    found = of_unit(
+        wildcards,
+        t1w_native=rules.anat_preproc.output.t1w,
+        mask=rules.epvs_prepare.output.mask,
+    )
+    if "t2w_native" in named and "T2w" in files:
+        found["t2w_native"] = files["T2w"]
+    if {"flair", "flair_native"} & named and "FLAIR" in files:
+        matrix = aligned(wildcards, "FLAIR")["matrix"]
+        found |= {"flair_native": files["FLAIR"], "flair_matrix": matrix}
+    return found
+
+
+def segment_sources(wildcards):
+    """The user's files among those that the perivascular spaces are made of."""
+    return [*source_file("epvs_mask")(wildcards), *command_images(wildcards).values()]
 
 
 def region_engine(wildcards):

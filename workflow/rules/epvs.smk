@@ -145,6 +145,7 @@ rule epvs_regions:
 rule epvs_segment:
     """Probability of perivascular space at every voxel."""
     input:
+        unpack(command_images),
         t1w=rules.epvs_prepare.output.t1w,
         t2w=rules.epvs_prepare.output.t2w,
         facts=rules.epvs_prepare.output.facts,
@@ -167,8 +168,10 @@ rule epvs_segment:
         engine=epvs_engine,
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
+        threshold=epvs_threshold,
+        command=epvs_command,
         weights=lambda wildcards: EPVS_WEIGHTS if epvs_engine(wildcards) == "vbnet" else None,
-        sources=sources(source_file("epvs_mask")),
+        sources=sources(segment_sources),
         code=code("epvs/segment.py"),
     message:
         "Segment the perivascular spaces of {wildcards.prefix}"

@@ -1,7 +1,7 @@
 """Reading and writing NIfTI images and JSON, with the sidecar that says what the numbers are.
 
 `load` and `read_json` are for files of the workflow's own and for images that stage inputs has
-checked. Whatever else a user gives comes through `open_image`, `volume`, `load_mask` and
+checked. Whatever else a user gives comes through `open_image`, `volume`, `load_mask`, `mask_on` and
 `read_sidecar`, which raise `BadInput` for all that can be wrong with it.
 """
 
@@ -31,6 +31,8 @@ DIRECTIONS = ("i", "i-", "j", "j-", "k", "k-")
 """What PhaseEncodingDirection may be."""
 SMALLEST_MM, WIDEST_MM = 1e-3, 1000.0
 """Voxel edge at least, field of view at most."""
+SLACK = 1e-3
+"""How far rounding and interpolation may carry a probability beyond 0 and 1."""
 
 
 def load(path: str | Path) -> nib.Nifti1Image:
@@ -166,12 +168,13 @@ def volume(path: str | Path) -> nib.Nifti1Image:
 def mask_on(path: str | Path, grid: nib.Nifti1Image, name: str) -> np.ndarray:
     """A user's mask (bool, x, y, z) that must lie on the grid of the T1w-space image ``grid``.
 
-    ``name`` is what a message calls it. Raises `BadInput` for any other grid.
+    ``name`` is what a message calls it. Raises `BadInput` for any other grid, and where `as_share`
+    does.
     """
     mask = volume(path)
     if mask.shape != grid.shape[:3] or not np.allclose(mask.affine, grid.affine, atol=0.01):
         raise BadInput(f"{name} is not on the T1w's grid", path, "resample it to the T1w")
-    return array(mask) > 0.5
+    return array(as_share(mask, path)[0]) > 0.5
 
 
 def check_extent(image: nib.Nifti1Image, path: str | Path) -> None:
@@ -192,12 +195,33 @@ def array(image: nib.Nifti1Image, dtype=np.float32) -> np.ndarray:
 
 
 def load_mask(path: str | Path) -> nib.Nifti1Image:
-    """A user's mask as a 3D image of 0 and 1 (float32): what is above 0 belongs to it.
+    """A user's mask, or probability cut at 0.5, as a 3D image of 0 and 1 (float32).
 
-    Raises `BadInput`.
+    Raises `BadInput` for all that `volume` and `as_share` refuse.
     """
-    image = volume(path)
-    return nib.Nifti1Image((array(image) > 0).astype(np.float32), image.affine)
+    share, _ = as_share(volume(path), path)
+    return nib.Nifti1Image((array(share) > 0.5).astype(np.float32), share.affine)
+
+
+def as_share(image: nib.Nifti1Image, path: str | Path) -> tuple[nib.Nifti1Image, str]:
+    """A user's 3D ``image`` as float32 from 0 to 1, and what it is: "mask" or "probability".
+
+    Whole numbers, in whatever type they are stored, are a mask: what is above 0 belongs to it (1)
+    and all else does not (0). Fractions from 0 to 1 are a probability. NaN counts as 0. Raises
+    `BadInput`, naming the file ``path``, for anything else.
+    """
+    data = array(image)
+    data = np.where(np.isnan(data), np.float32(0), data)
+    low, high = float(data.min()), float(data.max())
+    whole = np.isfinite(high) and bool((data == np.round(data)).all())
+    if whole and low >= 0:
+        return nib.Nifti1Image((data > 0).astype(np.float32), image.affine), "mask"
+    if low >= -SLACK and high <= 1 + SLACK:
+        return nib.Nifti1Image(np.clip(data, 0, 1), image.affine), "probability"
+    raise BadInput(
+        f"neither a mask (whole numbers from 0) nor a probability (0 to 1): its values go from "
+        f"{low:g} to {high:g}", path, "give a mask of 0 and 1, or a probability from 0 to 1",
+    )  # fmt: skip
 
 
 def spatial(image: nib.Nifti1Image) -> np.ndarray:

@@ -32,7 +32,9 @@ def outlined() -> dict[str, list[int]]:
     inside it."""
     regions = definitions()["regions"]
     return {
-        name: [v for n, r in regions.items() if name in (n, r.get("below")) for v in label_values(n)]
+        name: [
+            v for n, r in regions.items() if name in (n, r.get("below")) for v in label_values(n)
+        ]
         for name, region in regions.items()
         if "outline" in region
     }

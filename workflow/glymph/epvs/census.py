@@ -191,7 +191,9 @@ def metrics(
         values |= {
             f"epvs_{name}_{side}_count": len(own),
             f"epvs_{name}_{side}_volume_mm3": float(sum(own)),
-            f"epvs_{name}_{side}_fraction_region": sum(own) / sizes[value] if sizes[value] else None,
+            f"epvs_{name}_{side}_fraction_region": sum(own) / sizes[value]
+            if sizes[value]
+            else None,
         }
     return checked(values)
 

@@ -119,7 +119,9 @@ def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
     sizes = np.bincount(labels[lesions.mask], minlength=256)
     return checked(
         {
-            column: float(lesions.mask.sum() if name is None else sizes[atlas.label_values(name)].sum())
+            column: float(
+                lesions.mask.sum() if name is None else sizes[atlas.label_values(name)].sum()
+            )
             for column, name in names.items()
         }
     )

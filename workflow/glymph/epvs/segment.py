@@ -1,4 +1,5 @@
-"""Probability of perivascular space on the 1 mm grid: by the 2D VB-Net, or by Frangi's filter."""
+"""Probability of perivascular space on the 1 mm grid: by the 2D VB-Net, by Frangi's filter, or from
+a lab's own map. A lab's own program: `command`."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import numpy as np
 
 from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, bounding_box, load_mask
+from glymph.common.images import array, bounding_box, volume
 from glymph.epvs.census import PROBABILITY, Reading
-from glymph.epvs.prepare import Grid, resample
+from glymph.epvs.maps import on_grid
 from glymph.epvs.ridge import lines
 
 REACH = 3
@@ -82,13 +83,15 @@ def segment(
     model: str | None,
     frangi_threshold: float,
     provided: str | None,
+    threshold: float | None,
     threads: int,
 ) -> tuple[np.ndarray, str, Reading]:
     """Map (float32) on the grid of ``t1w`` by ``engine``, the name of what made it, and how it is
     to be read.
 
-    ``t1w`` and ``t2w`` (None where there is none) are in [-1, 1]. Raises `BadInput` where engine
-    "provided" finds no mask.
+    ``t1w`` and ``t2w`` (None where there is none) are in [-1, 1]. ``threshold`` cuts a ``provided``
+    probability (`maps.on_grid`). Raises `BadInput` where engine "provided" finds no map, or none
+    that can be used.
     """
     if engine == "provided":
         if not provided:
@@ -96,8 +99,9 @@ def segment(
                 "no provided mask of perivascular spaces", t1w.get_filename() or "T1w",
                 "add it where epvs.epvs_mask points",
             )  # fmt: skip
-        share, _ = resample(load_mask(provided), Grid(t1w.shape, t1w.affine), order=1)
-        return share, "provided", PROBABILITY
+        regions = nib.Nifti1Image(labels, t1w.affine)
+        share, kind = on_grid(volume(provided), provided, regions, threshold)
+        return share, f"provided {kind}", PROBABILITY
     if engine == "frangi":
         return by_frangi(array(t1w), t2w, labels, frangi_threshold), "frangi", PROBABILITY
     bundle = load_bundle(folder_of("epvs", model), threads)

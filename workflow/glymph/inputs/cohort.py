@@ -37,17 +37,23 @@ class CohortError(ValueError):
 class Cohort:
     """All units with their files, without those that the configuration excludes.
 
-    ``sources`` maps every file that the workflow reads to its `integrity.state` at the start.
+    ``sources`` maps every file that the workflow reads to its `integrity.state` at the start,
+    ``tools`` every file of a program that is not this workflow's own.
     """
 
     scans: list[Scan]
     participants: Participants | None = None
     exclude: tuple[str, ...] = ()
     sources: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def by_prefix(self) -> dict[str, Scan]:
         return {scan.unit.prefix: scan for scan in self.scans}
+
+    def with_tools(self, paths: Sequence[str]) -> Cohort:
+        """The cohort with the present state of these files as its ``tools``."""
+        return replace(self, tools={path: integrity.state(path) for path in paths})
 
     def fingerprint(self) -> str:
         """Changes with the units, their files' names and what is left out; not with contents."""
@@ -145,7 +151,8 @@ def reread(config: dict, index: str) -> Cohort:
         raise CohortError(
             "the configuration changed while the workflow was running; run the same command again"
         )
-    return Cohort(_included(read_index(index), config), sources=started["sources"])
+    scans = _included(read_index(index), config)
+    return Cohort(scans, sources=started["sources"], tools=started["tools"])
 
 
 def _index(config: dict) -> list[Scan]:
@@ -183,7 +190,8 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
             raise PermissionError(f"Permission denied: '{folder}'")
         if free:
             write_index(cohort.scans, index)
-            write_json({"config": _hash(config), "sources": cohort.sources}, _start_file(index))
+            noted = {"sources": cohort.sources, "tools": cohort.tools}
+            write_json({"config": _hash(config)} | noted, _start_file(index))
     except OSError as error:
         raise CohortError(
             f"cannot write to output_dir: {error}; set output_dir to a folder with space that you "

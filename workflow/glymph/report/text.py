@@ -236,6 +236,7 @@ def _imaging(config: dict) -> str:
     engines = {
         "vbnet": "a 2D VB-Net on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
         "provided": "masks that were provided",
+        "command": "a program of our own choice (its command line is in the sidecars)",
     }  # fmt: skip
     first = (
         f"T1-weighted images were corrected for bias (N4), the brain was extracted by "
@@ -248,7 +249,7 @@ def _imaging(config: dict) -> str:
             "shorter than 2 mm were dropped; basal ganglia, centrum semiovale and midbrain came "
             f"from {regions[epvs['regions']]}."
         )
-    if epvs["engine"] in ("vbnet", "frangi"):
+    if epvs["engine"] in ("vbnet", "frangi", "command"):
         first += _not_counted(epvs["csf_likeness"])
     denoised = " denoised (Marchenko-Pastur PCA)," if dwi["denoise"] == "mppca" else ""
     unrung = " freed from Gibbs ringing," if dwi["unring"] else ""

@@ -71,7 +71,9 @@ def share_loss(settings: dict, logits: torch.Tensor, labels: torch.Tensor) -> to
     judged = (labels >= 0).float()
     share = labels.clamp(min=0)
     found = torch.softmax(logits, dim=1)[:, 1]
-    dice = DiceLoss(batch=True, soft_label=True)((found * judged)[:, None], (share * judged)[:, None])
+    dice = DiceLoss(batch=True, soft_label=True)(
+        (found * judged)[:, None], (share * judged)[:, None]
+    )
     log = torch.log_softmax(logits, dim=1)
     entropy = -(share * log[:, 1] + (1 - share) * log[:, 0])
     weight = settings["alpha"] * share + (1 - settings["alpha"]) * (1 - share)

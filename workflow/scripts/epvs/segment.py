@@ -6,20 +6,42 @@ from pathlib import Path
 from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.epvs import command
+from glymph.epvs.census import PROBABILITY
 from glymph.epvs.segment import segment
 
 
 def main(snakemake):
-    source, params, out = snakemake.input, snakemake.params, snakemake.output
+    params = snakemake.params
+    settings = {"engine": params.engine, "threshold": params.threshold}
+    make = by_command if params.engine == "command" else by_engine
+    found, affine, sources, more, reading = make(snakemake)
+    about = stamp(sources, settings | more, Reading=asdict(reading))
+    save(found, affine, snakemake.output.probability, about)
+
+
+def by_engine(snakemake):
+    source, params = snakemake.input, snakemake.params
     t1w = load(source.t1w)
     t2w = array(load(source.t2w)) if Path(source.t2w).stat().st_size else None
     found, made_by, reading = segment(
         t1w, t2w, array(load(source.labels), "uint8"), params.engine, params.model,
-        params.frangi_threshold, next(iter(source.provided), None), snakemake.threads,
+        params.frangi_threshold, next(iter(source.provided), None), params.threshold,
+        snakemake.threads,
     )  # fmt: skip
-    settings = {"engine": params.engine, "model": made_by}
-    about = stamp([source.t1w, source.t2w], settings, Reading=asdict(reading))
-    save(found, t1w.affine, out.probability, about)
+    return found, t1w.affine, [source.t1w, source.t2w], {"model": made_by}, reading
+
+
+def by_command(snakemake):
+    source, params = snakemake.input, snakemake.params
+    others = ("facts", "provided")
+    images = {k: v for k, v in source.items() if k not in others and Path(v).stat().st_size}
+    labels = load(source.labels)
+    found, made = command.segment(
+        params.command["template"], images, labels, params.threshold, snakemake.threads,
+        str(snakemake.log[0]),
+    )  # fmt: skip
+    return found, labels.affine, list(images.values()), params.command | made, PROBABILITY
 
 
 if __name__ == "__main__":

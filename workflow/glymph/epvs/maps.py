@@ -1,0 +1,59 @@
+"""Masks and probabilities of perivascular spaces that others made, as the census reads ours.
+
+They lie on any grid in the T1w's world coordinates. A mask stays what it is; a probability is
+stretched about the threshold that its makers cut it at, so that 0.5 means the same in every map.
+"""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+
+from glymph.common.errors import BadInput
+from glymph.common.images import as_share
+from glymph.epvs.prepare import Grid, resample
+
+LEAST_SHOWN = 0.5
+"""Share of the regions that a map must show: one in other world coordinates shows less."""
+MOST_MARKED = 0.5
+"""Share of the regions that a map can mark: spaces fill a few per cent of them, an inverted map and
+one of intensities nearly all."""
+
+
+def on_grid(
+    image: nib.Nifti1Image, path: str, labels: nib.Nifti1Image, threshold: float
+) -> tuple[np.ndarray, str]:
+    """A map of perivascular spaces on the grid of ``labels``: (float32 from 0 to 1, what it was).
+
+    Above 0.5 means a perivascular space: what is above ``threshold`` in a probability, and the
+    nearer part of a mask. ``labels`` are the regions at 1 mm, ``path`` names the map in messages.
+    Raises `BadInput` for values that are neither, and for a map that shows less than half of the
+    regions or marks more than half of them.
+    """
+    share, kind = as_share(image, path)
+    regions = np.asanyarray(labels.dataobj) > 0
+    found, seen = resample(share, Grid(labels.shape, labels.affine), order=1)
+    shown = float(seen[regions].mean()) if regions.any() else 1.0
+    if shown < LEAST_SHOWN:
+        raise BadInput(
+            f"it shows {shown:.0%} of the regions: it does not lie where the T1w lies", path,
+            "give it whole, in the T1w's world coordinates (the affine of its header)",
+        )  # fmt: skip
+    found = np.where(seen, found, np.float32(0))
+    if kind == "probability":
+        found = stretched(found, threshold)
+    marked = float((found[regions] > 0.5).mean()) if regions.any() else 0.0
+    if marked > MOST_MARKED:
+        raise BadInput(
+            f"it marks {marked:.0%} of the regions, which perivascular spaces never fill", path,
+            "see whether it is inverted, or a probability that goes beyond 1",
+        )  # fmt: skip
+    return found, f"{kind} cut at {threshold:g}" if kind == "probability" else kind
+
+
+def stretched(probability: np.ndarray, threshold: float) -> np.ndarray:
+    """``probability`` (0 to 1) with ``threshold`` at 0.5; 0 and 1 stay, and so does the order."""
+    values = probability.astype(np.float64)
+    below = 0.5 * values / threshold
+    above = 0.5 + 0.5 * (values - threshold) / (1 - threshold)
+    return np.where(probability > threshold, above, below).astype(np.float32)
