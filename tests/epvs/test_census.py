@@ -151,7 +151,7 @@ def test_hysteresis_keeps_faint_parts_of_what_is_clear_somewhere():
 @pytest.mark.parametrize("width", [1.0, 1.6, 2.4])
 @pytest.mark.parametrize("axes", STORAGE)
 def test_volume_is_the_sum_of_shares_wherever_the_tube_lies(width, axes):
-    """A cylinder between voxels fills each of them in part; whole voxels would count none or all."""
+    """A cylinder between voxels fills each in part; whole voxels would count none or all."""
     affine = grid(STORAGE[axes], sizes=(1.0, 1.0, 1.0), shape=SHAPE)
     reading = census.Reading(0.15, 0.1, shares=True)
     fine = (np.arange(10 * SHAPE[0]) + 0.5) / 10 - 0.5

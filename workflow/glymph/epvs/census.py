@@ -240,7 +240,7 @@ TABLE_COLUMNS = {
     "t1w_x": "Place of the centroid in the T1w's world coordinates, mm.",
     "t1w_y": "Place of the centroid in the T1w's world coordinates, mm.",
     "t1w_z": "Place of the centroid in the T1w's world coordinates, mm.",
-    "volume_mm3": "Volume, mm3: of the network's result the sum of the shares of the voxels that it "
+    "volume_mm3": "Volume, mm3: of the network's result the sum of the voxels' shares that it "
     "fills, else of whole voxels.",
     "length_mm": "Extent along the principal axis, voxel edges included, mm.",
     "width_mm": "Diameter of the cylinder of this length and volume, mm.",

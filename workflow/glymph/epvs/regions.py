@@ -43,8 +43,8 @@ class Subject:
     """What the engines start from.
 
     ``t1w``: [-1, 1] at 1 mm in RAS order, -1 outside the brain. ``affine`` and ``inverse_warp``:
-    transforms of stage anat. ``files``: tissue maps csf, gm and wm for "atlas" and "vbnet", outlines
-    of the atlas for "atlas", provided for "provided".
+    transforms of stage anat. ``files``: tissue maps csf, gm and wm for "atlas" and "vbnet",
+    outlines of the atlas for "atlas", provided for "provided".
     """
 
     t1w: nib.Nifti1Image
@@ -63,7 +63,7 @@ class Subject:
 
     @cached_property
     def template_points(self) -> np.ndarray:
-        """Template x, y, z (mm; 3, x, y, z) of every voxel of the T1w, by the whole registration."""
+        """Template x, y, z (mm; 3, x, y, z) of every voxel of the T1w, by affine and warp."""
         whole = self.template.t1w
         return np.stack([self.carried(v) for v in atlas.world(whole.shape, whole.affine)])
 

@@ -20,7 +20,7 @@ LEAST_VOXELS = 200
 LEAST_AREA_MM2 = 15.0
 """What a level must show of the ventricle to be below its roof: no single row of voxels."""
 BELIEVED_MM = (18.0, 48.0)
-"""Template z between which a roof is believed; another one is an error of tissue or registration."""
+"""Template z between which a roof is believed; another is an error of tissue or registration."""
 
 
 def find_roofs(
@@ -28,9 +28,9 @@ def find_roofs(
 ) -> dict[str, float | None]:
     """Level (template mm) of the roof of each lateral ventricle, "left" and "right".
 
-    ``csf``: share of fluid (x, y, z) on a grid of 1 mm; ``template_points`` (3, x, y, z): template x,
-    y, z of every voxel by the whole registration, which says where a ventricle may be; ``height``:
-    template z by the affine alone, in which its roof is measured (by the whole registration all
+    ``csf``: share of fluid (x, y, z) on a grid of 1 mm; ``template_points`` (3, x, y, z): template
+    x, y, z of every voxel by the whole registration, which says where a ventricle may be;
+    ``height``: template z by the affine alone, in which its roof is measured (by the whole registration all
     ventricles would have the template's). None where no ventricle is found.
     """
     x, y, z = template_points

@@ -138,8 +138,9 @@ def motion_trace(rows: list[dict[str, str]]) -> bytes:
     return picture(figure)
 
 
-REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73")
-"""Centrum semiovale, basal ganglia, midbrain: distinct also for the colour-blind."""
+REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
+"""Centrum semiovale, basal ganglia, midbrain, deep white matter, as their label values come:
+distinct also for the colour-blind."""
 
 
 def epvs_overview(t1w, t2w, labels, objects, not_counted, columns: int = 6) -> bytes:

@@ -104,12 +104,14 @@ def short_label(name: str) -> str:
     if parts[0] == "alps" and len(parts) == 3:
         return f"ALPS {parts[2]}"
     if parts[0] == "epvs" and len(parts) > 2:
-        place = {"total": "EPVS", "bg": "BG-EPVS", "cso": "CSO-EPVS", "midbrain": "midbrain EPVS"}
+        place = {"total": "EPVS", "bg": "BG-EPVS", "cso": "CSO-EPVS", "midbrain": "midbrain EPVS",
+                 "dwm": "DWM-EPVS"}  # fmt: skip
+        side = f" {parts.pop(2)}" if parts[2] in ("left", "right") else ""
         what = {"volume": "volume, mm³", "count": "number", "length": "length, mm",
                 "width": "width, mm"}  # fmt: skip
         if parts[2] == "fraction":
-            return f"{place.get(parts[1], parts[1])} / {parts[3]} volume"
-        return f"{place.get(parts[1], parts[1])} {what.get(parts[2], parts[2])}"
+            return f"{place.get(parts[1], parts[1])}{side} / {parts[3]} volume"
+        return f"{place.get(parts[1], parts[1])}{side} {what.get(parts[2], parts[2])}"
     return label(name)
 
 

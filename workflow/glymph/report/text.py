@@ -226,6 +226,19 @@ def _not_counted(csf_likeness: float) -> str:
     return walls + (unlike if csf_likeness else "") + "."
 
 
+REGION_NAMES = {
+    "cso": "centrum semiovale",
+    "bg": "basal ganglia",
+    "midbrain": "midbrain",
+    "dwm": "deep white matter",
+}
+
+
+def _listed(names: list[str]) -> str:
+    words = [REGION_NAMES[name] for name in names]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
     brain = {"deepbet": "deepbet", "vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
@@ -246,8 +259,15 @@ def _imaging(config: dict) -> str:
     if epvs["engine"] != "none":
         first += (
             f" Perivascular spaces were segmented by {engines[epvs['engine']]} at 1 mm; objects "
-            "shorter than 2 mm were dropped; basal ganglia, centrum semiovale and midbrain came "
-            f"from {regions[epvs['regions']]}."
+            "shorter than 2 mm were dropped; basal ganglia, midbrain and the white matter above the "
+            f"basal ganglia came from {regions[epvs['regions']]}, and the roof of each subject's own "
+            "lateral ventricles divided the latter into centrum semiovale above and deep white "
+            f"matter below. Totals are of {_listed(epvs['total'])}."
+        )
+    if epvs["engine"] == "vbnet":
+        first += (
+            " Volumes are sums of the shares of voxels that the network gives; they are steadier "
+            "than counts, which depend more on noise and sharpness of the scans."
         )
     if epvs["engine"] in ("vbnet", "frangi", "command"):
         first += _not_counted(epvs["csf_likeness"])
