@@ -129,8 +129,8 @@ def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
 
 @dataclass(frozen=True)
 class Shown:
-    """What T1w and T2w show of a brain, on one grid of 1 mm: each voxel's ``fall`` on T1w and ``rise``
-    on T2w on the way from white matter to CSF (float, x, y, z), where both were ``seen``
+    """What T1w and T2w show of a brain, on one grid of 1 mm: ``fall`` on T1w and ``rise`` on T2w
+    on the way from white matter to CSF (float, x, y, z), where both were ``seen``
     (bool), and how much blurrier the T1w is (1: not at all)."""
 
     fall: np.ndarray

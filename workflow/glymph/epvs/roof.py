@@ -30,8 +30,8 @@ def find_roofs(
 
     ``csf``: share of fluid (x, y, z) on a grid of 1 mm; ``template_points`` (3, x, y, z): template
     x, y, z of every voxel by the whole registration, which says where a ventricle may be;
-    ``height``: template z by the affine alone, in which its roof is measured (by the whole registration all
-    ventricles would have the template's). None where no ventricle is found.
+    ``height``: template z by the affine alone, in which its roof is measured (by the whole
+    registration all ventricles would have the template's). None where no ventricle is found.
     """
     x, y, z = template_points
     (inner, outer), *others = ZONE_MM

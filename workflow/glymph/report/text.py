@@ -259,10 +259,10 @@ def _imaging(config: dict) -> str:
     if epvs["engine"] != "none":
         first += (
             f" Perivascular spaces were segmented by {engines[epvs['engine']]} at 1 mm; objects "
-            "shorter than 2 mm were dropped; basal ganglia, midbrain and the white matter above the "
-            f"basal ganglia came from {regions[epvs['regions']]}, and the roof of each subject's own "
-            "lateral ventricles divided the latter into centrum semiovale above and deep white "
-            f"matter below. Totals are of {_listed(epvs['total'])}."
+            "shorter than 2 mm were dropped; basal ganglia, midbrain and the white matter above "
+            f"the basal ganglia came from {regions[epvs['regions']]}, and the roof of each "
+            "subject's own lateral ventricles divided the latter into centrum semiovale above and "
+            f"deep white matter below. Totals are of {_listed(epvs['total'])}."
         )
     if epvs["engine"] == "vbnet":
         first += (

@@ -89,8 +89,8 @@ def _perivascular(have):
             "Perivascular spaces",
             f"{ground} from the midbrain to the vertex, plain and marked. Red: perivascular "
             "spaces. Yellow: found and not counted (too short, in a lesion, unlike CSF, or part of "
-            "a larger CSF space). Orange: centrum semiovale, above the ventricles' roof, pink: deep "
-            "white matter below it, blue: basal ganglia, green: midbrain. "
+            "a larger CSF space). Orange: centrum semiovale (above the ventricles' roof), pink: "
+            "deep white matter below it, blue: basal ganglia, green: midbrain. "
             "Red must not follow sulci, ventricle walls or lesions.",
             figures.epvs_overview(t1w, t2w, labels, objects, not_counted),
         ),
