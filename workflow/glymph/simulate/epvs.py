@@ -12,6 +12,9 @@ from .spec import SubjectSpec
 from .template import ORIGIN
 
 REGIONS = {"CSO": 1, "BG": 2, "midbrain": 3}
+ROOF_MM = 28.5
+"""Roof of the template's lateral ventricles: a subject's wider ones are a part of its deformation,
+so that its own roof is here too."""
 MASK_SHARE = 0.3
 AXIS_STEP = 0.2
 TRIES = 60
@@ -32,7 +35,7 @@ def region_labels(mni: np.ndarray, gm: np.ndarray, wm: np.ndarray) -> np.ndarray
     x, y, z = mni
     out, brain = np.abs(x), gm + wm > 0.5
     labels = np.zeros(gm.shape, np.uint8)
-    labels[(wm > 0.5) & (z > 20) & (out > 4)] = REGIONS["CSO"]
+    labels[(wm > 0.5) & (z > ROOF_MM) & (out > 4)] = REGIONS["CSO"]
     deep = ((out - 22) / 14) ** 2 + ((y - 2) / 25) ** 2 + ((z - 2) / 17) ** 2 < 1
     labels[brain & deep & (z <= 20)] = REGIONS["BG"]
     stem = (out / 15) ** 2 + ((y + 21) / 12) ** 2 < 1
@@ -51,7 +54,7 @@ def _seeds(anatomy: Anatomy) -> dict:
     out = np.abs(x)
     lentiform = ((out - 23) / 9) ** 2 + ((y - 2) / 18) ** 2 + ((z + 1) / 10) ** 2 < 1
     stem = ((out - 6) / 5) ** 2 + ((y + 20) / 6) ** 2 + ((z + 13) / 6) ** 2 < 1
-    white_above = (white > 0.9) & (z > 27) & (z < 58) & (out > 14) & (out < 46)
+    white_above = (white > 0.9) & (z > ROOF_MM + 3) & (z < 58) & (out > 14) & (out < 46)
     white_above &= (y > -65) & (y < 40)
     return {"CSO": mni[white_above], "BG": mni[lentiform], "midbrain": mni[stem]}
 
