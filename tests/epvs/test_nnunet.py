@@ -32,7 +32,7 @@ BEST = "checkpoint_best.pth"
 LONGEST_S = 3600
 SMALL = {
     "batch_size": 2,
-    "patch_size": [48, 48, 48],
+    "patch_size": [32, 32, 32],
     "architecture": {
         "n_stages": 4,
         "features_per_stage": [8, 16, 32, 64],
@@ -74,7 +74,7 @@ def nnunet(folder, name, *arguments):
     """Start a program of nnU-Net with its three folders, in a process group of its own."""
     names = [f"nnUNet_{kind}" for kind in ("raw", "preprocessed", "results")]
     places = {name: str(folder / name) for name in names}
-    calm = {"nnUNet_compile": "f", "nnUNet_n_proc_DA": "1", "OMP_NUM_THREADS": "2"}
+    calm = {"nnUNet_compile": "f", "nnUNet_n_proc_DA": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         [Path(PROGRAMS, name), *map(str, arguments)], cwd=folder, start_new_session=True,
         env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | places | calm,
@@ -157,7 +157,8 @@ def test_nnunet_finds_simulated_spaces_and_the_workflow_counts_them(trained):
         "nnUNet_raw={0}/nnUNet_raw nnUNet_preprocessed={0}/nnUNet_preprocessed "
         "nnUNet_results={0}/nnUNet_results PATH={1}:$PATH "
         "bash nnunet.sh {{t1w}} {{t2w}} {{output}} {{folder}} "
-        f"-d 801 -c 3d_fullres -f 0 -chk {BEST} -device cpu -npp 0 -nps 0 --disable_progress_bar"
+        f"-d 801 -c 3d_fullres -f 0 -chk {BEST} -device cpu -npp 0 -nps 0 --disable_tta "
+        "--disable_progress_bar"
     ).format(trained, PROGRAMS)
     content = {"bids_dir": "bids", "output_dir": "out", "exclude": list(LEARN),
                "epvs": {"engine": "command", "command": command}}  # fmt: skip
