@@ -86,7 +86,7 @@ def _sampled(mask, affine, world) -> np.ndarray:
 
 def judged(mask, other, head, template) -> tuple[dict, list[str], str]:
     """(metrics, flagged ones, why it is refused or "") of a mask that an engine had made."""
-    metrics = mask_check.compare(mask, other) | mask_check.border(mask, head.affine)
+    metrics = mask_check.compare(mask, other)
     refused = ""
     try:
         brain.check_volume(mask, head.affine, ENGINE, "T1w")
@@ -110,9 +110,14 @@ def told(name: str, kind: str, mask, other, head, template) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path("../shared/realdata"))
+    parser.add_argument("--subjects", nargs="+", help="only these, as sub-01")
     parser.add_argument("--threads", type=int, default=1)
     chosen = parser.parse_args()
-    paths = sorted(chosen.data.glob("sub-*/anat/*_T1w.nii.gz"))
+    paths = [
+        path
+        for path in sorted(chosen.data.glob("sub-*/anat/*_T1w.nii.gz"))
+        if path.name.split("_")[0] in (chosen.subjects or [path.name.split("_")[0]])
+    ]
     if not paths:
         sys.exit(f"skipped: no T1w in {chosen.data} (give another folder with --data)")
     template, caught, alarms, count = load_template(None), 0, 0, 0

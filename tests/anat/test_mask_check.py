@@ -37,7 +37,7 @@ def seen(request, template):
 def shares(mask, t1w, template):
     """The metrics of a mask of the template itself, which lies where it lies."""
     return mask_check.missed(mask, t1w.affine, np.eye(4), template) | mask_check.beyond(
-        mask, t1w, np.eye(4), template
+        mask, t1w.affine, np.eye(4), template
     )
 
 
@@ -75,7 +75,7 @@ def test_what_was_not_scanned_is_not_missed(template):
     found = mask_check.missed(mask, affine, np.eye(4), template)
     assert found["brainstem_missed_share"] is None
     assert found["brain_missed_share"] is None, "less than half of the brain is in view"
-    assert mask_check.beyond(mask, t1w, np.eye(4), template)["brain_beyond_share"] < 0.01
+    assert mask_check.beyond(mask, affine, np.eye(4), template)["brain_beyond_share"] < 0.01
 
 
 def test_the_border_is_a_share_of_the_surface(storage):
@@ -86,6 +86,7 @@ def test_the_border_is_a_share_of_the_surface(storage):
     ends, sides = 2 * 25 * 30, 2 * (20 * 25 + 20 * 30)
     found = mask_check.border(mask, affine)["brain_border_share"]
     assert found == pytest.approx(0.5 * ends / (ends + sides))
+    assert mask_check.border(mask, affine, mask) == {"brain_border_share": 0.0}, "a brain is cut"
     assert mask_check.border(np.roll(mask, 3, axis=0), affine) == {"brain_border_share": 0.0}
 
 

@@ -1,4 +1,4 @@
-"""Whether a brain mask is one: against a second engine, the image's edges, and the template.
+"""Whether a brain mask is one: against a second engine, the template, and the image's edges.
 
 The template is laid on the whole head, not on what the mask leaves of it: a registration of the
 masked brain stretches to fit any mask, and a nonlinear one hides even a missing lobe. Here the
@@ -42,13 +42,13 @@ background. The scalp is further out and has nothing to match there."""
 TOLERANCE_MM = 5.0
 """Within this of the template's surface nothing is judged: heads differ by so much after an affine
 registration, and engines in how much of the fluid around the brain they keep."""
-PITCHES = (-20.0, 0.0, 20.0)
+PITCHES = (0.0, -20.0, 20.0)
 """Degrees from which heads are tried: from further off the registration may not find its way."""
 HEAD_MM = 160.0
 """From the top of the head: what stands for the brain's place where the mask is not asked."""
-GOOD_SIMILARITY, LEAST_SIMILARITY = 0.65, 0.4
-"""Correlation of template and head (T1w have 0.7 to 0.9) above which no other start is tried, and
-below which the template does not lie on the head and nothing can be said of the mask."""
+LEAST_SIMILARITY = 0.65
+"""Correlation of template and head (sound T1w have 0.7 to 0.9) below which another start is tried;
+where none reaches it the template does not lie on the head, and nothing can be said of the mask."""
 LEAST_IN_VIEW = 0.5
 """Share of the template's brain that must lie in the image for a judgement of the whole."""
 REFUSED_OVERLAP = 0.5
@@ -66,6 +66,15 @@ CURE = (
 )
 
 
+METRICS = (
+    "brain_missed_share",
+    "cerebellum_missed_share",
+    "brainstem_missed_share",
+    "brain_beyond_share",
+    "brain_border_share",
+)
+
+
 def dice(first: np.ndarray, second: np.ndarray) -> float:
     """Dice of two masks (bool) on one grid; 1 for two empty ones."""
     total = int(first.sum()) + int(second.sum())
@@ -77,19 +86,25 @@ def compare(mask: np.ndarray, other: np.ndarray | None) -> dict[str, float | Non
     return checked({"brain_masks_overlap": None if other is None else dice(mask, other)})
 
 
-def border(mask: np.ndarray, affine: np.ndarray) -> dict[str, float]:
+def border(
+    mask: np.ndarray, affine: np.ndarray, expected: np.ndarray | None = None
+) -> dict[str, float]:
     """Metric: share of the surface of ``mask`` (bool, x, y, z) on the edge of the image.
 
     Surfaces are the faces of voxels, weighted by their area in mm2, so that slices of any thickness
-    count alike. A brain that ends inside the image has 0.
+    count alike. On the edge only those count that are not in ``expected`` (bool): where a field of
+    view cuts the brain its mask must end there, a neck or face that is cut is none.
     """
     sizes = voxel_sizes(affine)
+    odd = mask if expected is None else mask & ~expected
     edge = whole = 0.0
     for axis in range(3):
         area = float(np.prod(np.delete(sizes, axis)))
-        ends = int(np.take(mask, 0, axis).sum()) + int(np.take(mask, -1, axis).sum())
+        at_ends, odd_ends = (
+            sum(int(np.take(one, end, axis).sum()) for end in (0, -1)) for one in (mask, odd)
+        )
         inner = int(np.diff(mask.view(np.int8), axis=axis).astype(bool).sum())
-        edge, whole = edge + area * ends, whole + area * (ends + inner)
+        edge, whole = edge + area * odd_ends, whole + area * (at_ends + inner)
     return checked({"brain_border_share": edge / whole if whole else 0.0})
 
 
@@ -123,7 +138,7 @@ def lay(head: nib.Nifti1Image, mask: np.ndarray, template: Template) -> tuple[np
     moving, found = _at_most(head, LAY_MM / 1.5), []
     for start in starts(head, mask, template):
         found.append(_laid(fixed, moving, near, start))
-        if found[-1][1] > GOOD_SIMILARITY:
+        if found[-1][1] >= LEAST_SIMILARITY:
             break
     return max(found, key=lambda one: one[1])
 
@@ -154,10 +169,10 @@ def _laid(fixed, moving, near: np.ndarray, start: np.ndarray) -> tuple[np.ndarra
                 mask=to_ants(near.astype(np.float32), ants_affine(fixed)),
                 mask_all_stages=True,
                 aff_metric="mattes",
-                aff_random_sampling_rate=0.3,
-                aff_iterations=(100, 60, 30),
-                aff_shrink_factors=(4, 2, 1),
-                aff_smoothing_sigmas=(2, 1, 0),
+                aff_random_sampling_rate=1.0,  # a coarse grid has no points to spare
+                aff_iterations=(100, 30),
+                aff_shrink_factors=(2, 1),
+                aff_smoothing_sigmas=(1, 0),
             )
             matrix = read_itk_affine(result["fwdtransforms"][0])
     warped, wanted = result["warpedmovout"].numpy()[near], fixed.numpy()[near]
@@ -168,11 +183,10 @@ def _laid(fixed, moving, near: np.ndarray, start: np.ndarray) -> tuple[np.ndarra
 
 def starts(head: nib.Nifti1Image, mask: np.ndarray, template: Template) -> list[np.ndarray]:
     """Matrices (4 x 4, template to head, mm) to start from: the brain where the mask has it, and
-    where the top of the head has it, upright; and there pitched by `PITCHES`."""
+    where the top of the head has it, pitched by `PITCHES`."""
     middle = apply_affine(template.t1w.affine, np.argwhere(template.brain).mean(axis=0))
-    places = [(_centre(mask, head.affine), 0.0)]
-    places += [(_centre(_top(head), head.affine), pitch) for pitch in PITCHES]
-    return [_placed(middle, place, pitch) for place, pitch in places]
+    places = [_centre(one, head.affine) for one in (mask, _top(head))]
+    return [_placed(middle, place, pitch) for pitch in PITCHES for place in places]
 
 
 def _centre(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -239,15 +253,27 @@ def _lacking(own: np.ndarray, seen: np.ndarray, held: np.ndarray, least: float) 
     return float(1 - held[own & seen].mean())
 
 
-def beyond(
-    mask: np.ndarray, head: nib.Nifti1Image, matrix: np.ndarray, template: Template
-) -> dict[str, float]:
-    """Share of ``mask`` that lies further than `TOLERANCE_MM` outside the template's brain."""
+def outside(
+    mask: np.ndarray, affine: np.ndarray, matrix: np.ndarray, template: Template
+) -> np.ndarray:
+    """What of ``mask`` (bool) lies further than `TOLERANCE_MM` outside the template's brain."""
     deep, grid = depth(template)
-    points = apply_affine(np.linalg.inv(grid) @ np.linalg.inv(matrix) @ head.affine,
-                          np.argwhere(mask))  # fmt: skip
+    index = np.argwhere(mask)
+    points = apply_affine(np.linalg.inv(grid) @ np.linalg.inv(matrix) @ affine, index)
     there = map_coordinates(deep, points.T, order=0, mode="constant", cval=-np.inf)
-    return {"brain_beyond_share": float((there < -TOLERANCE_MM).mean()) if len(there) else 0.0}
+    found = np.zeros(mask.shape, bool)
+    found[tuple(index[there < -TOLERANCE_MM].T)] = True
+    return found
+
+
+def beyond(
+    mask: np.ndarray, affine: np.ndarray, matrix: np.ndarray, template: Template
+) -> dict[str, float]:
+    """Metrics of what of ``mask`` (on the grid ``affine``) is `outside`: its share of the volume,
+    and of the surface where it touches the image's border."""
+    odd = outside(mask, affine, matrix, template)
+    share = float(odd.sum() / max(int(mask.sum()), 1))
+    return {"brain_beyond_share": share} | border(mask, affine, mask & ~odd)
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ def main(snakemake):
     provided = next(iter(snakemake.input.mask), None)
     mask, made_by = brain_mask(corrected, settings, provided, source, threads, raw)
     other = second_mask(params.check, corrected, raw, settings, source, threads)
-    metrics = mask_check.compare(mask, other) | mask_check.border(mask, raw.affine)
+    metrics = mask_check.compare(mask, other)
     if made_by not in BY_USER:
         mask_check.refuse_overlap(metrics, f"{made_by} and {params.check}", source)
     about = stamp([source], {"bias": "N4"}, SkullStripped=made_by == "already stripped")
