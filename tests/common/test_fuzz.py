@@ -24,7 +24,7 @@ from glymph.common.template import load_template
 from glymph.common.vbnet import VBNet
 from tests.fuzzing import JSON, damaged, fuzz, image_bytes, images, refused, survives, with_fields
 
-SMALL = {"dims": 2, "inputs": 1, "classes": 2, "base": 4}
+SMALL = {"dims": 2, "inputs": 2, "classes": 2, "base": 4}
 INFERENCE = {
     "network_def": {"_target_": NETWORK, **SMALL}, "window": [32, 32], "overlap": 0.25,
     "size": None, "voxel_mm": 1.0,

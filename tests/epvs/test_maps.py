@@ -52,7 +52,7 @@ def readers(path):
         array(load_mask(path)) > 0.5,
         mask_on(path, T1W, "the mask"),
         segment(T1W, None, array(LABELS), "provided", None, 0.1, str(path), 0.5, 1)[0] > 0.5,
-        lesions.find_lesions({"lesion_mask": path}, array(LABELS), T1W.affine, 3.0)[0],
+        lesions.find_lesions({"lesion_mask": path}, array(LABELS), T1W.affine, 3.0).mask,
     ]
 
 

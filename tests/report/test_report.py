@@ -169,7 +169,8 @@ def test_methods_name_the_engines_in_use(report_on):
     results = report_on(draw({"AD": 5, "NC": 5}), test="kruskal")
     imaging = {
         "anat": {"brain": "bet", "registration": {"engine": "fsl"}},
-        "epvs": {"engine": "frangi", "regions": "atlas", "csf_likeness": 0.7},
+        "epvs": {"engine": "frangi", "regions": "atlas", "csf_likeness": 0.7,
+                 "total": ["cso", "bg"]},
         "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
                 "b_max": 1500, "tensor": "dipy", "register": "ants"},
         "alps": {"rois": "study", "axes": "template"},

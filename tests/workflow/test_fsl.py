@@ -62,7 +62,7 @@ STEPS = (*ANAT, "dwi_correct", "dwi_tensor", "dwi_register", "alps_index")
             {"dwi_correct", "dwi_tensor", "dwi_register", "alps_index"},
         ),
         (
-            {"anat": "{registration: {engine: fsl}}"},
+            {"anat": "{brain: vbnet, registration: {engine: fsl}}"},
             {"anat_register", "anat_segment", "alps_index"},
         ),
         ({"anat": "{brain: fsl_bet}"}, {*ANAT, "dwi_register", "alps_index"}),

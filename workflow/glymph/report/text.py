@@ -234,11 +234,6 @@ REGION_NAMES = {
 }
 
 
-def _listed(names: list[str]) -> str:
-    words = [REGION_NAMES[name] for name in names]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
     brain = {"deepbet": "deepbet", "vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
@@ -257,12 +252,13 @@ def _imaging(config: dict) -> str:
         "segmented by ANTs Atropos."
     )
     if epvs["engine"] != "none":
+        total = epvs["total"]
         first += (
             f" Perivascular spaces were segmented by {engines[epvs['engine']]} at 1 mm; objects "
             "shorter than 2 mm were dropped; basal ganglia, midbrain and the white matter above "
             f"the basal ganglia came from {regions[epvs['regions']]}, and the roof of each "
             "subject's own lateral ventricles divided the latter into centrum semiovale above and "
-            f"deep white matter below. Totals are of {_listed(epvs['total'])}."
+            f"deep white matter below. Totals are of {_listed([REGION_NAMES[n] for n in total])}."
         )
     if epvs["engine"] == "vbnet":
         first += (
