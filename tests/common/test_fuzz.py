@@ -67,7 +67,7 @@ def loads(folder, **parts):
 def test_sound_bundle(tmp_path):
     found = loads(tmp_path)
     assert found.title.startswith("x 1 (")
-    assert found.probabilities(np.zeros((1, 32, 32, 2))).shape == (2, 32, 32, 2)
+    assert found.probabilities(np.zeros((2, 32, 32, 2))).shape == (2, 32, 32, 2)
 
 
 @fuzz(40)
