@@ -119,11 +119,9 @@ def against_template(
     """
     matrix, similarity = lay(head, mask, template)
     if similarity < LEAST_SIMILARITY:
-        names = ("brain_missed_share", "cerebellum_missed_share", "brainstem_missed_share")
-        return checked(dict.fromkeys((*names, "brain_beyond_share")))
-    return checked(
-        missed(mask, head.affine, matrix, template) | beyond(mask, head, matrix, template)
-    )
+        return checked(dict.fromkeys(METRICS))
+    given = (mask, head.affine, matrix, template)
+    return checked(missed(*given) | beyond(*given))
 
 
 def lay(head: nib.Nifti1Image, mask: np.ndarray, template: Template) -> tuple[np.ndarray, float]:
