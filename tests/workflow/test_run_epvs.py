@@ -85,7 +85,9 @@ def test_mask_lies_on_the_t1w_and_objects_in_the_template(brain):
     assert mask.shape == t1w.shape
     np.testing.assert_allclose(mask.affine, t1w.affine, atol=1e-4)
     objects = table(brain / f"{STEM}_desc-EPVS_objects.tsv")
-    assert len(objects) == int(row(brain)["epvs_total_count"])
+    counts = {name: int(row(brain)[f"epvs_{name}_count"]) for name in ("total", "dwm")}
+    assert len(objects) == sum(counts.values())  # the total leaves deep white matter out
+    assert sum(item["region"] == "dwm" for item in objects) == counts["dwm"]
     for item in objects:
         side = float(item["mni_x"])
         assert abs(side) < 75 and (side < 3 if item["side"] == "left" else side > -3)
