@@ -111,10 +111,11 @@ def _limit(values: np.ndarray, deviations: float) -> float:
 
 
 def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
-    """Volume (mm3, at 1 mm) of the ``lesions`` in the brain and in each region; None where nothing
-    shows them."""
+    """Volume (mm3, at 1 mm) of the ``lesions`` in the brain and in each region; None without a
+    mask that was given: what a threshold on FLAIR finds serves to leave objects out, and is no
+    measure of lesions (ten times the raters' volume in the one patient with a reference)."""
     names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in atlas.names()}
-    if lesions.mask is None:
+    if lesions.made_by != "provided mask":
         return checked(dict.fromkeys(names))
     sizes = np.bincount(labels[lesions.mask], minlength=256)
     return checked(
