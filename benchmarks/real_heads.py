@@ -28,7 +28,7 @@ from glymph.common.bundle import folder_of, load_bundle
 from glymph.common.images import array, load
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs import census
-from glymph.epvs.lesions import Lesions, bright_on_flair
+from glymph.epvs.lesions import bright_on_flair
 from glymph.epvs.prepare import Grid, resample, scaled
 from glymph.epvs.segment import by_network, reading_of
 
@@ -166,8 +166,7 @@ def against_rater(stem: str, mask: str) -> dict:
                            read_itk_affine(matrix))  # fmt: skip
     white = resample(load(f"{stem}_label-WM_probseg.nii.gz"), grid, order=1)[0] > 0.5
     labels = array(load(f"{stem}_space-T1w_res-1mm_desc-region_dseg.nii.gz"), np.uint8)
-    found = Lesions(bright_on_flair(flair, white & seen, labels, configured("flair_deviations")),
-                    "FLAIR").mask  # fmt: skip
+    found = bright_on_flair(flair, white & seen, labels * seen, configured("flair_deviations"))
     both = 2 * (found & drawn).sum() / (found.sum() + drawn.sum())
     return values | {"wmh_dice": round(float(both), 3), "wmh_mm3": int(found.sum()),
                      "rater_mm3": int(drawn.sum())}  # fmt: skip

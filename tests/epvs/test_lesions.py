@@ -1,9 +1,11 @@
 """Objects that are bright on T2w without being as dark on T1w as CSF."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from glymph.common.spaces import write_itk_affine
 from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
 from glymph.epvs.lesions import (
@@ -188,6 +190,20 @@ def test_lesions_are_found_and_healthy_grey_matter_is_none():
     assert found[24:27, 14:17, 14:17].all()
     assert not found[32, 32, 32]
     assert found.sum() == 64 + 27
+
+
+def test_beyond_the_field_of_view_of_the_flair_there_are_no_lesions(tmp_path):
+    """Its outermost slice is repeated there, and a lesion in it would go on for ever."""
+    flair, white, labels = flair_head()
+    flair[24:27, 14:17, 11:15] = 160
+    shown_of_it = nib.Nifti1Image(flair[:, :, :15].astype(np.float32), np.eye(4))
+    nib.save(shown_of_it, tmp_path / "flair.nii.gz")
+    nib.save(nib.Nifti1Image(white.astype(np.float32), np.eye(4)), tmp_path / "wm.nii.gz")
+    write_itk_affine(tmp_path / "matrix.mat", np.eye(4))
+    files = {"flair": "flair.nii.gz", "matrix": "matrix.mat", "wm": "wm.nii.gz"}
+    files = {name: str(tmp_path / file) for name, file in files.items()}
+    found = lesions.find_lesions(files, labels, np.eye(4), 6.0)
+    assert found.mask[24:27, 14:17, 11:15].all() and not found.mask[:, :, 15:].any()
 
 
 def test_lesion_volumes_are_by_region():

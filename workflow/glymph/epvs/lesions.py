@@ -73,7 +73,8 @@ def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, 
     flair = nib.Nifti1Image(spatial(flair), flair.affine)
     values, seen = resample(flair, grid, read_itk_affine(files["matrix"]))
     white, _ = resample(load(files["wm"]), grid, order=1)
-    return Lesions(bright_on_flair(values, (white > WHITE) & seen, labels, deviations), "FLAIR")
+    bright = bright_on_flair(values, (white > WHITE) & seen, labels * seen, deviations)
+    return Lesions(bright & seen, "FLAIR")  # beyond its field of view the FLAIR's edge is repeated
 
 
 def bright_on_flair(flair: np.ndarray, white: np.ndarray, labels: np.ndarray, deviations: float):

@@ -3,6 +3,8 @@ a lab's own map. A lab's own program: `command`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import nibabel as nib
 import numpy as np
 
@@ -43,7 +45,7 @@ def reading_of(bundle: Bundle) -> Reading:
     return SHARES if bundle.settings["shares"] else PROBABILITY
 
 
-def channels_of(t1w: np.ndarray, t2w: np.ndarray | None, names: list[str]) -> np.ndarray:
+def channels_of(t1w: np.ndarray, t2w: np.ndarray | None, names: Sequence[str]) -> np.ndarray:
     """What a network sees (channels, x, y, z): T1w, T2w (empty where there is none) and, where it
     is among ``names``, their `lines`."""
     made = [t1w, np.full_like(t1w, NO_IMAGE) if t2w is None else t2w]

@@ -101,7 +101,7 @@ def background_slices(backgrounds: list[Background], seed: int) -> Iterator[tupl
         background = backgrounds[int(rng.integers(len(backgrounds)))]
         images, label = planted(rng, background)
         t2w = images[1] if images[1].max() > -1 else None
-        images = channels_of(images[0], t2w, list(CHANNELS))
+        images = channels_of(images[0], t2w, CHANNELS)
         marked, inside = np.argwhere(label), np.argwhere(background.tissues.wm > 0)
         for _ in range(PER_PLANTING):
             places = marked if len(marked) and rng.random() < 2 / 3 else inside

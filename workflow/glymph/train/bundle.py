@@ -27,7 +27,6 @@ ABOUT = {
         "outputs": {"0": "rest of the voxel",
                     "1": "share of the voxel that is perivascular space"},
         "planes": ["axial", "coronal", "sagittal"],
-
         "window": [96, 96],
         "overlap": 0.25,
         "size": None,

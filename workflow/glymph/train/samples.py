@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.anat.vbnet import scaled
-from glymph.common.bundle import PLANES
+from glymph.common.bundle import CHANNELS, PLANES
 from glymph.epvs import atlas
-from glymph.epvs.ridge import lines
+from glymph.epvs.segment import channels_of
 from glymph.train.anatomy import (
     Head,
     Tissues,
@@ -88,7 +88,7 @@ def epvs_blocks(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
                 taken = draw_acquisition(rng)
                 image, clear = render_pair(rng, tissues, contents, taken)
                 label = np.where(unseen(contents.numbers, clear), NO_WEIGHT, share)
-                image = np.concatenate([image, lines(*image_pair(image, taken))[None]])
+                image = channels_of(*image_pair(image, taken), CHANNELS)
                 yield image.transpose(0, *(1 + axis for axis in order)), label.transpose(order)
 
 
