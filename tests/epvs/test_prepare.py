@@ -257,3 +257,9 @@ def test_of_the_network_s_outlines_tissue_counts_on_both_sides(monkeypatch, tmp_
     expected[5:15, 4:16, 4:10], expected[15:25, 4:16, 4:10] = left, right
     np.testing.assert_array_equal(labels, expected)
     assert made_by == "net"
+
+
+def test_voxel_sizes_are_the_image_s_own():
+    values = prepare.voxels("t2w", np.diag([0.5, 0.5, -3.0, 1]))
+    assert values == {"t2w_voxel_mm3": 0.75, "t2w_voxel_longest_mm": 3.0}
+    assert set(prepare.voxels("t2w", None).values()) == {None}

@@ -48,9 +48,3 @@ def test_without_a_t2w_or_white_matter_there_is_no_value():
     assert values["t2w_noise"] is values["t2w_edge_mm"] is None
     assert values["t1w_noise"] is not None
     assert set(quality.measure(t1w, None, BRAIN, np.zeros_like(LABELS)).values()) == {None}
-
-
-def test_voxel_sizes_are_the_image_s_own():
-    values = quality.voxels("t2w", np.diag([0.5, 0.5, -3.0, 1]))
-    assert values == {"t2w_voxel_mm3": 0.75, "t2w_voxel_longest_mm": 3.0}
-    assert set(quality.voxels("t2w", None).values()) == {None}

@@ -53,8 +53,8 @@ def test_half_written_results_are_known_without_snakemakes_notes(fresh, clean):
     made = fresh / "out/sub-AD01/anat"
     for end in ("T1w.nii.gz", "T1w.json"):
         shutil.copy(whole / f"sub-AD01_desc-preproc_{end}", made)
-    for end in ("nii.gz", "json"):
-        (made / f"sub-AD01_desc-brain_mask.{end}").write_bytes(b"")
+    for end in ("brain_mask.nii.gz", "brain_mask.json", "brain_anat.json"):
+        (made / f"sub-AD01_desc-{end}").write_bytes(b"")
     output = run(fresh, fails=True, **only)
     assert "sub-AD01_desc-preproc_T1w.nii.gz: this result is half-written" in output
     assert "delete the file and run the same command again" in output

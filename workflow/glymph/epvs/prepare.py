@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from glymph.common.errors import BadInput
 from glymph.common.images import array, spatial
+from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, to_ants, voxel_sizes
 from glymph.epvs.align import sample
 
@@ -154,3 +155,15 @@ def _without_bias(data: np.ndarray, brain: np.ndarray) -> np.ndarray:
         image, mask=mask, shrink_factor=4, convergence={"iters": [30, 20, 20], "tol": 1e-5}
     )
     return corrected.numpy()
+
+
+def voxels(kind: str, affine: np.ndarray | None) -> dict[str, float | None]:
+    """Volume and longest edge of the voxels of an image as it was acquired (metrics), ``kind`` t1w
+    or t2w; None without one."""
+    sizes = [] if affine is None else voxel_sizes(affine)
+    return checked(
+        {
+            f"{kind}_voxel_mm3": float(np.prod(sizes)) if len(sizes) else None,
+            f"{kind}_voxel_longest_mm": float(max(sizes)) if len(sizes) else None,
+        }
+    )

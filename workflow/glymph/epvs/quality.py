@@ -9,7 +9,6 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.common.registry import checked
-from glymph.common.spaces import voxel_sizes
 from glymph.epvs import atlas
 
 CSF_PERCENTILES = (2.0, 98.0)
@@ -82,15 +81,3 @@ def measure(
         values[f"{kind}_noise"] = noise(share, white)
         values[f"{kind}_edge_mm"] = FULL_WIDTH / slope if slope else None
     return checked(values)
-
-
-def voxels(kind: str, affine: np.ndarray | None) -> dict[str, float | None]:
-    """Volume and longest edge of the voxels of an image as it was acquired (metrics), ``kind`` t1w
-    or t2w; None without one."""
-    sizes = [] if affine is None else voxel_sizes(affine)
-    return checked(
-        {
-            f"{kind}_voxel_mm3": float(np.prod(sizes)) if len(sizes) else None,
-            f"{kind}_voxel_longest_mm": float(max(sizes)) if len(sizes) else None,
-        }
-    )

@@ -7,8 +7,7 @@ from glymph.common.images import load, save, write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.spaces import read_itk_affine
-from glymph.epvs.prepare import prepare
-from glymph.epvs.quality import voxels
+from glymph.epvs.prepare import prepare, voxels
 
 
 def main(snakemake):
