@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(workflow.basedir)
+# Of this file, not of the workflow that may use this one as a module.
+ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.anat import deepbet
@@ -32,7 +33,7 @@ report: "../report/workflow.rst"
 
 
 settle_types(config)
-OUT = config["output_dir"].rstrip("/")
+OUT = config["output_dir"]
 INDEX = f"{OUT}/inputs/index.json"
 THUMBNAILS = "desc-thumbnails_qc.jpg"
 
@@ -158,14 +159,24 @@ def sources(wanted, more=()):
 
 
 def opposite_images(wildcards):
-    """Images that may have the opposite phase encoding, with their sidecars."""
-    images = scan_of(wildcards).reverse
-    return [path for image in images for path in (image, cohort.sidecar(image))]
+    """Images that may have the opposite phase encoding."""
+    return list(scan_of(wildcards).reverse)
+
+
+def diffusion_sidecars(wildcards):
+    """Every JSON that applies to the DWI, or to an image of the opposite phase encoding."""
+    return list(scan_of(wildcards).sidecars)
 
 
 def diffusion_files(wildcards):
     """Every source of a unit's diffusion stage."""
-    return [*source_file("dwi", "bval", "bvec", "json")(wildcards), *opposite_images(wildcards)]
+    own = source_file("dwi", "bval", "bvec", "json")(wildcards)
+    return [*own, *opposite_images(wildcards), *diffusion_sidecars(wildcards)]
+
+
+def session_tables():
+    """The tables of sessions and scans of all units."""
+    return [path for scan in COHORT.scans for path in scan.tables]
 
 
 def template_files():

@@ -16,7 +16,8 @@ rule dwi_correct:
     input:
         check=unit_path("inputs", "dwi.json"),
         files=source_file("dwi", "bval", "bvec", "json"),
-        opposite=lambda wildcards: list(scan_of(wildcards).reverse),
+        opposite=opposite_images,
+        sidecars=diffusion_sidecars,
         t1w_brain=t1w_brain,
     output:
         dwi=unit_path("dwi", "desc-preproc_dwi.nii.gz"),

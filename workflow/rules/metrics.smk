@@ -55,7 +55,8 @@ rule metrics_group:
         index_file=INDEX,
         config=table_settings(),
         cohort=COHORT.fingerprint(),
-        sources=states(participants_table()),
+        left_out=COHORT.left_out,
+        sources=states([*participants_table(), *session_tables()]),
         code=code("metrics/group.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:

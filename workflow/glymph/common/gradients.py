@@ -17,11 +17,14 @@ from glymph.common.spaces import image_axes
 
 B0_MAX = 50.0
 """A volume with b at or below this, in s/mm2, counts as b = 0."""
+SHELL_TOLERANCE = 0.05
+"""Scanners write b-values of one shell that differ by so much, as a share."""
 
 
 @dataclass(frozen=True)
 class GradientTable:
-    """``bvals`` (n,) in s/mm2 and unit ``vectors`` (n, 3) in world RAS; zero vectors at b = 0."""
+    """``bvals`` (n,) in s/mm2 and unit ``vectors`` (n, 3) in world RAS; zero vectors at b = 0, and
+    where a volume has no direction."""
 
     bvals: np.ndarray
     vectors: np.ndarray
@@ -32,6 +35,29 @@ class GradientTable:
     @property
     def is_b0(self) -> np.ndarray:
         return self.bvals <= B0_MAX
+
+    @property
+    def has_no_direction(self) -> np.ndarray:
+        """Volumes with b > 0 and a zero vector: a trace or ADC image, or a b = 0 tabled wrongly."""
+        return ~self.is_b0 & ~self.vectors.any(axis=1)
+
+    def nominal(self) -> np.ndarray:
+        """The b-value (n,) of each volume's shell, the median of its volumes; 0 at b = 0.
+
+        Sorted b-values belong to one shell as long as each is within `SHELL_TOLERANCE` of the one
+        below. Where these together span more than twice that (a table without shells, as of
+        diffusion spectra), every volume keeps its own.
+        """
+        found = np.zeros(len(self))
+        weighted = np.flatnonzero(~self.is_b0)
+        order = weighted[np.argsort(self.bvals[weighted], kind="stable")]
+        values = self.bvals[order]
+        starts = np.flatnonzero(values[1:] > values[:-1] * (1 + SHELL_TOLERANCE)) + 1
+        for shell in np.split(order, starts):
+            own = self.bvals[shell]
+            one = len(own) and own.max() <= own.min() * (1 + 2 * SHELL_TOLERANCE)
+            found[shell] = np.median(own) if one else own
+        return found
 
     def select(self, keep: np.ndarray) -> GradientTable:
         return GradientTable(self.bvals[keep], self.vectors[keep])
@@ -67,11 +93,16 @@ def _numbers(path: Path) -> np.ndarray:
     return np.array(rows)
 
 
+def read_bvals(path: str | Path) -> np.ndarray:
+    """The b-values (n,) of an FSL file, in whatever shape they stand; raises `BadInput`."""
+    return _numbers(Path(path)).ravel()
+
+
 def read_fsl(bval: str | Path, bvec: str | Path, affine: np.ndarray, volumes: int) -> GradientTable:
     """Read and check an FSL gradient table for an image of ``volumes`` on the grid ``affine``.
 
     Raises `BadInput` for files that are empty, transposed, of the wrong length, not finite, or
-    whose vectors are not unit vectors.
+    whose vectors are neither unit vectors nor zero.
     """
     bval, bvec = Path(bval), Path(bvec)
     bvals, table = _numbers(bval), _numbers(bvec)
@@ -112,14 +143,25 @@ def _unit_vectors(vectors: np.ndarray, bvals: np.ndarray, source: Path) -> np.nd
         bad = ", ".join(map(str, np.flatnonzero(~np.isfinite(vectors).all(axis=1))[:5]))
         raise BadInput(f"vectors that are not finite at volume {bad}", source, "convert again")
     lengths = np.linalg.norm(vectors, axis=1)
-    wrong = np.flatnonzero(weighted & (abs(lengths - 1) > 0.05))
+    directed = weighted & (lengths > 0)  # a trace image has no direction
+    wrong = np.flatnonzero(directed & (abs(lengths - 1) > 0.05))
     if len(wrong):
         listed = ", ".join(f"{i} ({lengths[i]:.3f})" for i in wrong[:5])
         raise BadInput(
             f"{len(wrong)} vectors are not of unit length, at volume (length) {listed}", source,
             "give unit vectors and the true b-values in the bval file",
         )  # fmt: skip
-    return np.divide(vectors, lengths[:, None], out=vectors, where=weighted[:, None])
+    return np.divide(vectors, lengths[:, None], out=vectors, where=directed[:, None])
+
+
+def select_shells(table: GradientTable, b_max: float) -> np.ndarray:
+    """Indices of the volumes that the tensor is fitted to.
+
+    Those of the shells whose b-value is at most ``b_max`` (s/mm2), within `SHELL_TOLERANCE`: the
+    tensor model fails above. Volumes with b > 0 and no direction (a trace image) are left out.
+    """
+    low = table.nominal() <= b_max * (1 + SHELL_TOLERANCE)
+    return np.flatnonzero(low & ~table.has_no_direction)
 
 
 def write_fsl(table: GradientTable, bval: str | Path, bvec: str | Path, affine: np.ndarray) -> None:

@@ -1,8 +1,8 @@
 """Reading and writing NIfTI images and JSON, with the sidecar that says what the numbers are.
 
 `load` and `read_json` are for files of the workflow's own and for images that stage inputs has
-checked. Whatever else a user gives comes through `open_image`, `volume`, `load_mask`, `mask_on` and
-`read_sidecar`, which raise `BadInput` for all that can be wrong with it.
+checked. Whatever else a user gives comes through `open_image`, `volume`, `load_mask`, `mask_on`,
+`read_sidecar` and `metadata`, which raise `BadInput` for all that can be wrong with it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from glymph.common.bids import applicable
 from glymph.common.errors import BadInput, brief
 from glymph.common.spaces import voxel_sizes
 
@@ -269,10 +270,13 @@ def read_json(path: str | Path) -> dict:
 
 
 def read_sidecar(path: str | Path) -> dict:
-    """A user's JSON object, NaN and Infinity as None; raises `BadInput`."""
+    """A user's JSON object, NaN and Infinity as None; raises `BadInput`.
+
+    Text that is no UTF-8 is read as Latin-1: the keys that count are ASCII.
+    """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        content = json.loads(text, parse_constant=lambda _: None)
+        raw = Path(path).read_bytes()
+        content = json.loads(_text(raw), parse_constant=lambda _: None)
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"not readable as JSON ({brief(error)})", path, "write it again") from None
     if not isinstance(content, dict):
@@ -280,12 +284,40 @@ def read_sidecar(path: str | Path) -> dict:
     return content
 
 
-def phase_encoding(path: str | Path) -> str | None:
-    """PhaseEncodingDirection of a user's sidecar, None where it states none of `DIRECTIONS`.
+def _text(raw: bytes) -> str:
+    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return raw.decode("utf-16")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
+def metadata(*paths: str | Path) -> dict:
+    """The metadata of an image: every JSON that applies to it, the nearest last.
+
+    ``paths``: the image, and JSON files of its own, whose keys come before all others. Of each what
+    it inherits counts too. Raises `BadInput` for a file that is no JSON object.
+    """
+    merged: dict = {}
+    done: set[str] = set()
+    for path in map(str, paths):
+        chain = applicable(path, ".json")
+        if path.endswith(".json") and path not in chain:
+            chain.append(path)
+        for file in chain:
+            if file not in done:
+                merged |= read_sidecar(file)
+            done.add(file)
+    return merged
+
+
+def phase_encoding(*paths: str | Path) -> str | None:
+    """PhaseEncodingDirection by the `metadata` of ``paths``; None where it is none of `DIRECTIONS`.
 
     Raises `BadInput` for a file that is no JSON object.
     """
-    stated = read_sidecar(path).get("PhaseEncodingDirection")
+    stated = metadata(*paths).get("PhaseEncodingDirection")
     return stated if stated in DIRECTIONS else None
 
 

@@ -1,4 +1,5 @@
-"""The metric registry: ``resources/metrics.yaml`` defines every metric once."""
+"""The registries: every metric (``resources/metrics.yaml``), and every variable of people
+(``resources/participants.yaml``), defined once."""
 
 from __future__ import annotations
 
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import yaml
 
-REGISTRY = Path(__file__).resolve().parents[3] / "resources" / "metrics.yaml"
+RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+REGISTRY = RESOURCES / "metrics.yaml"
+PEOPLE = RESOURCES / "participants.yaml"
 
 
 @dataclass(frozen=True)
@@ -87,3 +90,30 @@ def checked(values: dict[str, float | None]) -> dict[str, float | None]:
     if unknown:
         raise KeyError(f"not in {REGISTRY.name}: {', '.join(sorted(unknown))}")
     return values
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What is known of people: a number within ``range`` (lowest, highest; None for words), or
+    words, of which ``missing`` are codes for "unknown". ``known_as``: other names of its column."""
+
+    name: str
+    description: str
+    unit: str | None = None
+    range: tuple[float, float] | None = None
+    missing: tuple[str, ...] = ()
+    known_as: tuple[str, ...] = ()
+
+
+@cache
+def variables(path: Path = PEOPLE) -> dict[str, Variable]:
+    """All variables of people by name, in the registry's order."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))["variables"]
+    return {
+        name: Variable(
+            name, about["description"], about.get("unit"),
+            tuple(about["range"]) if "range" in about else None,
+            tuple(about.get("missing", ())), tuple(about.get("known_as", ())),
+        )
+        for name, about in content.items()
+    }  # fmt: skip

@@ -8,15 +8,15 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.gradients import GradientTable, read_fsl
+from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import array, load, phase_encoding
 from glymph.common.spaces import apply_affine
-from glymph.dwi import distortion, motion
+from glymph.dwi import distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
 from glymph.dwi.eddy import eddy
 from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations
 from glymph.dwi.register import b0_to_t1w
-from glymph.dwi.tensor import brain_mask, select_shells
+from glymph.dwi.tensor import brain_mask
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def correct(
     """
     image = load(files["dwi"])
     table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
-    keep = select_shells(table, settings["b_max"])
+    keep, left_out = select_shells(table, settings["b_max"]), len(table)
+    left_out -= len(keep)
     data, table = array(image)[..., keep], table.select(keep)
     mask = brain_mask(data[..., table.is_b0].mean(axis=-1), image.affine)
     check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
@@ -63,7 +64,7 @@ def correct(
         matrices = poses = motion.estimate(data, image.affine, table, settings["motion"])
         turned = motion.rotate_gradients(table, matrices)
     b0 = _mean_b0(data, image.affine, table, matrices)
-    shift, method = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
+    shift, method, notes = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
     moved = [
         motion.resample(data[..., v], image.affine, matrices[v], shift) for v in range(len(table))
     ]
@@ -72,10 +73,12 @@ def correct(
     mask = brain_mask(b0, image.affine)
     centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     facts = {
+        "left_out": left_out,
         "gradient_check": check,
         "distortion": method,
         "volumes_used": [int(v) for v in keep],
         "directions": table.directions(),
+        "notes": notes,
     }
     return Corrected(
         data,
@@ -110,16 +113,21 @@ def _mean_b0(data, affine, table, matrices) -> np.ndarray:
 
 
 def _distortion(b0, affine, files, reverse, t1w_brain, settings):
-    """(displacement or None, what was used) by ``dwi.distortion``: auto, reverse, t1w or none."""
+    """Displacement or None, what was used, and notes, by ``dwi.distortion``."""
     wanted = settings["distortion"]
-    direction = phase_encoding(files["json"]) if "json" in files else None
-    opposite = distortion.find_reverse(reverse, direction)
+    if wanted == "none":
+        return None, "none", []
+    direction = phase_encoding(*(files[kind] for kind in ("dwi", "json") if kind in files))
+    usable, notes = fieldmap.of_series(reverse, files, b0.shape, affine)
+    print(*notes, sep="\n", flush=True)
+    opposite = distortion.find_reverse(usable, direction)
     if wanted in ("auto", "reverse") and opposite:
         axis = distortion.phase_axis(direction)
-        return distortion.from_reverse(b0, affine, opposite, axis), "reverse phase encoding"
+        shift = distortion.from_reverse(b0, affine, opposite, axis)
+        return shift, "reverse phase encoding", notes
     if wanted == "reverse":
         raise BadInput(
-            "no image with the opposite phase encoding", files["dwi"],
+            "; ".join(["no image with the opposite phase encoding", *notes]), files["dwi"],
             "add it to fmap/ with its PhaseEncodingDirection, or set dwi.distortion to auto",
         )  # fmt: skip
     if wanted == "t1w":
@@ -127,5 +135,6 @@ def _distortion(b0, affine, files, reverse, t1w_brain, settings):
             raise BadInput("no T1w to correct distortion with", files["dwi"], "see dwi.distortion")
         axis = distortion.phase_axis(direction)
         rigid, _ = b0_to_t1w(b0, brain_mask(b0, affine), affine, t1w_brain, settings["register"])
-        return distortion.from_anatomy(b0, affine, t1w_brain, rigid, axis), "registration to T1w"
-    return None, "none"
+        shift = distortion.from_anatomy(b0, affine, t1w_brain, rigid, axis)
+        return shift, "registration to T1w", notes
+    return None, "none", notes

@@ -15,6 +15,7 @@ import numpy as np
 from glymph.common.errors import BadInput
 from glymph.common.images import array, open_image, phase_encoding, values
 from glymph.common.spaces import apply_affine, image_axes, map_points, to_ants, voxel_sizes
+from glymph.dwi.fieldmap import b0_volume
 
 ITERATIONS = (40, 30, 20)
 FIXED_POINT_STEPS = 15
@@ -31,29 +32,24 @@ def phase_axis(direction: str | None) -> int:
 
 
 def find_reverse(candidates: list[str], direction: str | None) -> str | None:
-    """The first image of ``candidates`` whose JSON states the opposite of ``direction``."""
+    """The first image of ``candidates`` whose metadata state the opposite of ``direction``."""
     if not direction:
         return None
     opposite = direction[0] if direction.endswith("-") else f"{direction}-"
-    for path in candidates:
-        sidecar = path.removesuffix(".gz").removesuffix(".nii") + ".json"
-        if os.path.isfile(sidecar) and phase_encoding(sidecar) == opposite:
-            return path
-    return None
+    return next((path for path in candidates if phase_encoding(path) == opposite), None)
 
 
 def from_reverse(b0: np.ndarray, affine: np.ndarray, reverse: str, axis: int) -> np.ndarray:
-    """Distortion from a b = 0 image with the opposite phase encoding.
+    """Distortion from a b = 0 image with the opposite phase encoding, on the same grid.
 
     A point x of the head lies at x + u in one image and at x - u in the other. Registration of one
     to the other, along ``axis`` only, gives the map D from x + u to x - u, hence u solves
     u(x) = -D(x + u(x)) / 2, by fixed point (the symmetric model of Andersson 2003,
-    10.1016/S1053-8119(03)00336-7). Both images must have the same grid and read-out time.
+    10.1016/S1053-8119(03)00336-7). Both images must have the same grid and read-out time
+    (`fieldmap.of_series`).
     """
     image = open_image(reverse)
-    if image.shape[:3] != b0.shape or not np.allclose(image.affine, affine, atol=0.1):
-        raise BadInput("not on the DWI's grid", reverse, "acquire or convert both alike")
-    other = values(image, reverse).reshape(*b0.shape, -1)[..., 0]
+    other = values(image, reverse).reshape(*b0.shape, -1)[..., b0_volume(reverse)]
     if not np.isfinite(other).all():
         raise BadInput("it has voxels that are NaN or infinite", reverse, "convert it again")
     whole = _register_along(b0, other, affine, axis)

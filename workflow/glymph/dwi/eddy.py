@@ -12,7 +12,7 @@ import numpy as np
 from glymph.common.errors import BadInput, short
 from glymph.common.fsl import call, eddy_to_world, flirt_to_world, phase_vector, put
 from glymph.common.gradients import GradientTable, read_fsl, write_fsl
-from glymph.common.images import array, load, phase_encoding, read_sidecar
+from glymph.common.images import array, load, metadata, phase_encoding
 
 SHORTEST_S, LONGEST_S = 0.01, 0.2
 """What eddy accepts as total read-out time."""
@@ -26,20 +26,21 @@ def acquisition(files: dict[str, str], affine: np.ndarray) -> str:
 
     ``files`` names dwi and, where it exists, json. Raises `BadInput` for what eddy cannot take.
     """
-    source = files.get("json")
-    if source is None:
+    paths = [files[kind] for kind in ("dwi", "json") if kind in files]
+    if "json" not in files:
         raise BadInput(
             "it has no JSON, and eddy needs PhaseEncodingDirection and TotalReadoutTime",
             files["dwi"], f"write one with both, {OTHERWISE}",
         )  # fmt: skip
-    direction = phase_encoding(source)
+    source = files["json"]
+    direction = phase_encoding(*paths)
     if direction is None or direction.startswith("k"):
         stated = "missing" if direction is None else f"{direction}, the third axis"
         raise BadInput(
             f"PhaseEncodingDirection is {stated}; eddy needs i or j", source,
             f"correct it, {OTHERWISE}",
         )  # fmt: skip
-    seconds = read_sidecar(source).get("TotalReadoutTime")
+    seconds = metadata(*paths).get("TotalReadoutTime")
     if not isinstance(seconds, (int, float)) or not SHORTEST_S <= seconds <= LONGEST_S:
         raise BadInput(
             f"TotalReadoutTime is {short(repr(seconds))}; eddy needs {SHORTEST_S} to {LONGEST_S} s",

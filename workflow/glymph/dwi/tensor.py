@@ -1,4 +1,4 @@
-"""Shell selection and the diffusion tensor."""
+"""The brain of a series, and the diffusion tensor."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import numpy as np
 from glymph.common.gradients import GradientTable
 from glymph.common.spaces import coarser
 from glymph.common.tensors import as_components
-
-
-def select_shells(table: GradientTable, b_max: float) -> np.ndarray:
-    """Indices of the volumes with b <= ``b_max`` (s/mm2): the tensor model fails above."""
-    return np.flatnonzero(table.bvals <= b_max)
 
 
 def brain_mask(b0: np.ndarray, affine: np.ndarray) -> np.ndarray:

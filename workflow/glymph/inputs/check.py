@@ -8,8 +8,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from glymph.common.errors import BadInput, brief
-from glymph.common.gradients import read_fsl
+from glymph.common.errors import BadInput, brief, short
+from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import (
     DIRECTIONS,
     SMALLEST_MM,
@@ -57,9 +57,13 @@ def check_diffusion(files: dict[str, str], b_max: float) -> dict:
         )  # fmt: skip
     _check_grid(image, path)
     table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
-    used = table.select(table.bvals <= b_max)
+    keep = select_shells(table, b_max)
+    used = table.select(keep)
     if not used.is_b0.any():
-        raise BadInput("no volume with b = 0", files["bval"], "ALPS needs at least one b = 0 image")
+        raise BadInput(
+            "no volume with b = 0", files["bval"],
+            "ALPS needs at least one b = 0 image (a volume with b > 0 and a zero vector is none)",
+        )  # fmt: skip
     directions = used.directions()
     if directions < MIN_DIRECTIONS:
         raise BadInput(
@@ -70,10 +74,12 @@ def check_diffusion(files: dict[str, str], b_max: float) -> dict:
     for volume in range(data.shape[3]):
         _check_values(data[..., volume], path, f"volume {volume}: ")
     notes, direction = _phase_encoding(files)
+    notes += _left_out(table, keep, files, b_max)
     return _facts(image) | {
         "notes": notes,
         "bvals": sorted({int(round(b, -1)) for b in table.bvals}),
         "volumes": len(table),
+        "volumes_left_out": len(table) - len(keep),
         "directions": directions,
         "phase_encoding": direction,
     }
@@ -83,10 +89,34 @@ def _phase_encoding(files: dict[str, str]) -> tuple[list[str], str | None]:
     """Notes and the direction; a sidecar that is no JSON object raises `BadInput`."""
     if "json" not in files:
         return [f"{files['dwi']}: no JSON sidecar; phase encoding is unknown"], None
-    direction = phase_encoding(files["json"])
+    direction = phase_encoding(files["dwi"], files["json"])
     if direction is None:
         return [f"{files['json']}: no PhaseEncodingDirection of {', '.join(DIRECTIONS)}"], None
     return [], direction
+
+
+def _left_out(table: GradientTable, keep: np.ndarray, files: dict, b_max: float) -> list[str]:
+    """Notes on the volumes that the tensor is not fitted to."""
+    notes = []
+    without = np.flatnonzero(table.has_no_direction)
+    if len(without):
+        notes.append(
+            f"{files['bvec']}: {len(without)} volumes with b > 0 and no direction are left out "
+            f"(numbers {_numbers(without)}): trace or ADC images; if they are b = 0, write 0 into "
+            "the bval file"
+        )
+    above = np.setdiff1d(np.arange(len(table)), [*keep, *without])
+    if len(above):
+        shells = sorted({round(float(b)) for b in table.nominal()[above]})
+        notes.append(
+            f"{files['bval']}: {len(above)} volumes above dwi.b_max ({b_max:g}) are left out (b = "
+            f"{short(', '.join(map(str, shells)))})"
+        )
+    return notes
+
+
+def _numbers(volumes: np.ndarray) -> str:
+    return short(", ".join(map(str, volumes)))
 
 
 def _check_grid(image: nib.Nifti1Image, path: str) -> None:

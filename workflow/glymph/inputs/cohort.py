@@ -5,28 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from glymph.common import integrity
-from glymph.common.errors import Stop
+from glymph.common.errors import Stop, short
 from glymph.common.images import read_json, write_json
-from glymph.inputs.config import ConfigError, check_config
+from glymph.inputs.config import ConfigError, check_config, check_places
 from glymph.inputs.index import (
     IMAGE_KINDS,
     PROVIDED,
     DatasetError,
+    Index,
     Scan,
+    Unused,
+    read_bids,
     read_index,
     read_path_table,
-    scan_bids,
-    sidecar,
     with_corrections,
     write_index,
 )
 from glymph.inputs.participants import Participants, ParticipantsError, read_participants
+from glymph.inputs.people import NobodyError, Row, left_out
+from glymph.inputs.sessions import with_sessions
+
+MOST_LINES, WIDE = 20, 300
+"""Of a list and of a line in the summary."""
 
 
 class CohortError(ValueError):
@@ -35,15 +41,18 @@ class CohortError(ValueError):
 
 @dataclass(frozen=True)
 class Cohort:
-    """All units with their files, without those that the configuration excludes.
+    """All units with their files, without those that the configuration leaves out.
 
-    ``sources`` maps every file that the workflow reads to its `integrity.state` at the start,
-    ``tools`` every file of a program that is not this workflow's own.
+    ``left_out`` maps who these are (sub-01 or sub-01_ses-a) to the reason, ``unused`` lists files
+    and folders of the dataset that no unit uses. ``sources`` maps every file that the workflow
+    reads to its `integrity.state` at the start, ``tools`` every file of a program that is not this
+    workflow's own.
     """
 
     scans: list[Scan]
     participants: Participants | None = None
-    exclude: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    unused: list[Unused] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
 
@@ -61,7 +70,8 @@ class Cohort:
             [
                 [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}, s.raters]
                 for s in self.scans
-            ],
+            ]
+            + [sorted(self.left_out.items()), [str(one.stop) for one in self.unused]],
             sort_keys=True,
         )
         return hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -70,6 +80,8 @@ class Cohort:
         """Lines for the user at the start: what was found, and what is wrong with it."""
         kinds = ", ".join(f"{k} {sum(k in s.files for s in self.scans)}" for k in IMAGE_KINDS)
         lines = [f"Found {len(self.scans)} subject-sessions ({kinds})."]
+        if self.left_out:
+            lines.append(f"Left out by the configuration: {short(', '.join(self.left_out), WIDE)}.")
         unclear = [
             problem
             for scan in self.scans
@@ -77,15 +89,17 @@ class Cohort:
             if problem.reason != f"no {kind} image"
         ]
         lines += [f"Left out: {problem}" for problem in unclear]
-        if self.participants is None:
+        if self.unused:
+            lines.append(f"{len(self.unused)} files or folders not used:")
+            lines += [f"  - {one.stop}" for one in self.unused[:MOST_LINES]]
+        if len(self.unused) > MOST_LINES:
+            lines.append("  - and so on; group/exclusions.tsv will list all of them")
+        if self.participants is None or not self.participants.has_table:
             lines.append("No participants table: the cohort table will have no groups or scores.")
-        else:
-            rows = self.participants.problems
-            lines += [f"Participants: {stop}" for stops in rows.values() for stop in stops]
-            lines += [
-                f"Participants: {stop}"
-                for _, stop in unmatched(self.scans, self.participants, self.exclude)
-            ]
+        if self.participants is not None:
+            found = [stop for stops in self.participants.problems.values() for stop in stops]
+            found += [stop for _, stop in unmatched(self.scans, self.participants, self.left_out)]
+            lines += [f"Participants: {stop}" for stop in [*self.participants.notes, *found]]
         return lines
 
 
@@ -103,7 +117,7 @@ def participants_file(config: dict) -> Path | None:
     if config["path_table"]:
         return None
     default = Path(config["bids_dir"]) / "participants.tsv"
-    return default if default.is_file() else None
+    return default if os.path.lexists(default) else None
 
 
 def review_folder(config: dict) -> Path:
@@ -111,12 +125,18 @@ def review_folder(config: dict) -> Path:
     return Path(config["review"]["folder"] or Path(config["output_dir"]) / "review")
 
 
-def load_participants(config: dict) -> Participants | None:
+def load_participants(config: dict, scans: Sequence[Scan] = ()) -> Participants | None:
+    """The participants table, with what the sessions' and scans' tables of ``scans`` add to it."""
     table = participants_file(config)
-    if table is None:
+    if table is None and not any(scan.tables for scan in scans):
         return None
     settings = config["participants"]
-    return read_participants(table, settings["columns"], settings["groups"] or None)
+    found = None
+    if table is not None:
+        found = read_participants(
+            table, settings["columns"], settings["groups"] or None, settings["ranges"]
+        )
+    return with_sessions(found, scans, settings["columns"], settings["ranges"])
 
 
 def prepare(config: dict) -> Cohort:
@@ -126,9 +146,12 @@ def prepare(config: dict) -> Cohort:
     """
     try:
         check_config(config)
-        scans = with_corrections(_index(config), review_folder(config) / "corrected")
-        participants = load_participants(config)
-    except (ConfigError, DatasetError, ParticipantsError) as error:
+        check_places(config)
+        index = _index(config)
+        scans = with_corrections(index.scans, review_folder(config) / "corrected")
+        participants = load_participants(config, scans)
+        out = _left_out(config, scans, participants)
+    except (ConfigError, DatasetError, ParticipantsError, NobodyError) as error:
         raise CohortError(str(error)) from None
     scans = [_without_future(scan) for scan in scans]
     paths = _sources(scans, config)
@@ -138,7 +161,25 @@ def prepare(config: dict) -> Cohort:
             "touch the file"
         )
     sources = {path: integrity.state(path) for path in paths}
-    return Cohort(_included(scans, config), participants, tuple(config["exclude"]), sources)
+    used = [scan for scan in scans if scan.unit.prefix not in out]
+    return Cohort(used, participants, out, index.unused, sources)
+
+
+def _left_out(config: dict, scans: list[Scan], participants: Participants | None) -> dict[str, str]:
+    labels, exclude = config["participant_label"], config["exclude"]
+    if not labels and not exclude or no_dataset(config):
+        return {}
+    if config["metrics_table"]:
+        from glymph.stats.cohort import read  # pandas: only where it is needed
+
+        identity = read(config["metrics_table"], {})[["participant_id", "session_id"]]
+        rows = [Row.of(*one) for one in identity.itertuples(index=False)]
+    else:
+        rows = [Row.of(s.unit.participant_id, s.unit.session_id) for s in scans]
+        shown = {row.subject for row in rows}
+        people = [Row.of(name) for name in (participants.rows if participants else ())]
+        rows += [row for row in people if row.subject not in shown]
+    return left_out(rows, labels, exclude)
 
 
 def reread(config: dict, index: str) -> Cohort:
@@ -151,28 +192,34 @@ def reread(config: dict, index: str) -> Cohort:
         raise CohortError(
             "the configuration changed while the workflow was running; run the same command again"
         )
-    scans = _included(read_index(index), config)
-    return Cohort(scans, sources=started["sources"], tools=started["tools"])
+    found = read_index(index)
+    return Cohort(
+        found.scans,
+        left_out=started["left_out"],
+        unused=found.unused,
+        sources=started["sources"],
+        tools=started["tools"],
+    )
 
 
-def _index(config: dict) -> list[Scan]:
+def _index(config: dict) -> Index:
     if config["metrics_table"]:
         if not Path(config["metrics_table"]).is_file():
             raise CohortError(
                 f"metrics_table: there is no file {config['metrics_table']}; correct the path, or "
                 "set it to null to make the table from images"
             )
-        return []
+        return Index([])
     if config["path_table"]:
-        return read_path_table(config["path_table"])
+        return Index(read_path_table(config["path_table"]))
     if no_dataset(config):
         if "train" in config:
-            return []
+            return Index([])
         raise CohortError("bids_dir is null; set it to your BIDS dataset")
     inputs, epvs = config["inputs"], config["epvs"]
     patterns = {"brain_mask": config["anat"]["brain_mask"]}
     patterns |= {kind: epvs[kind] for kind in PROVIDED if kind in epvs}
-    return scan_bids(
+    return read_bids(
         config["bids_dir"], inputs["filters"], inputs["several"], patterns, epvs["raters"]
     )
 
@@ -189,8 +236,8 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"Permission denied: '{folder}'")
         if free:
-            write_index(cohort.scans, index)
-            noted = {"sources": cohort.sources, "tools": cohort.tools}
+            write_index(cohort.scans, index, cohort.unused)
+            noted = {"sources": cohort.sources, "tools": cohort.tools, "left_out": cohort.left_out}
             write_json({"config": _hash(config)} | noted, _start_file(index))
     except OSError as error:
         raise CohortError(
@@ -239,8 +286,7 @@ def _without_future(scan: Scan) -> Scan:
 def _sources(scans: list[Scan], config: dict) -> list[str]:
     """Every file of the user's that some rule reads."""
     found = [path for scan in scans for path in [*scan.files.values(), *scan.raters.values()]]
-    for scan in scans:
-        found += [path for image in scan.reverse for path in (image, sidecar(image))]
+    found += [p for scan in scans for p in (*scan.reverse, *scan.sidecars, *scan.tables)]
     regions = (config["alps"]["user_rois"] or {}).values()
     found += [region["mask"] for region in regions if "mask" in region]
     found += (config["template"] or {}).values()
@@ -249,28 +295,34 @@ def _sources(scans: list[Scan], config: dict) -> list[str]:
     return found
 
 
-def _included(scans: list[Scan], config: dict) -> list[Scan]:
-    out = set(config["exclude"])
-    return [s for s in scans if not {s.unit.prefix, s.unit.participant_id} & out]
-
-
 def unmatched(
-    scans: list[Scan], participants: Participants, exclude: Sequence[str] = ()
+    scans: list[Scan], participants: Participants, left_out: Iterable[str] = ()
 ) -> list[tuple[str, Stop]]:
     """Participants without images, and images without a participant: (participant_id, why).
 
-    Who is excluded has images that nobody asked for, and is listed as excluded elsewhere.
+    Who is left out, in all sessions or in one, has images that nobody asked for, and is listed
+    elsewhere.
     """
     with_images = {scan.unit.participant_id for scan in scans}
+    out = {name.partition("_")[0] for name in left_out}
     found = [
         (name, Stop(f"{name} is in the participants table but has no images", "",
                     "remove the row, or add the images", "inputs"))
         for name in participants.rows
-        if name not in with_images and name not in exclude
+        if name not in with_images and name not in out
     ]  # fmt: skip
     found += [
         (name, Stop(f"{name} has images but no row in the participants table", "",
                     "add a row, or list it under exclude", "inputs"))
         for name in sorted(with_images - set(participants.rows))
+        if participants.has_table
     ]  # fmt: skip
+    for unit in (scan.unit for scan in scans):
+        if unclear := participants.unclear(unit):
+            reason = (
+                f"{unit.prefix}: {', '.join(unclear)} differ between the sessions in the table, "
+                "none of which is this one; taken as missing"
+            )
+            cure = "give the images or the table the same sessions"
+            found.append((unit.participant_id, Stop(reason, "", cure, "inputs")))
     return found

@@ -5,12 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from glymph.common.bids import DESCRIPTION
 from glymph.common.errors import short
+from glymph.common.integrity import RECORDS
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 
@@ -26,19 +29,24 @@ class ConfigError(ValueError):
 def settle_types(config: dict, schema: Path = SCHEMA) -> None:
     """Turn words into the numbers and booleans that the schema wants, in place.
 
-    Snakemake reads nested values given with ``--config`` as words: ``dwi={b_max: 1000}``.
+    Snakemake reads nested values given with ``--config`` as words: ``dwi={b_max: 1000}``. Paths are
+    written in one way: ``~`` and ``$VARIABLE`` filled in, no ``./`` and no ``//``.
     """
     _settle(config, json.loads(schema.read_text(encoding="utf-8")))
 
 
 def _settle(value, rules: dict):
     if isinstance(value, dict):
+        kinds = [rules, *rules.get("oneOf", [])]
+        known = {k: v for kind in kinds for k, v in kind.get("properties", {}).items()}
         for key, item in value.items():
-            value[key] = _settle(item, rules.get("properties", {}).get(key, {}))
+            value[key] = _settle(item, known.get(key, {}))
         return value
     if isinstance(value, list):
         return [_settle(item, rules.get("items", {})) for item in value]
     wanted = rules.get("type")
+    if isinstance(value, str) and value and rules.get("format") == "path":
+        return os.path.normpath(os.path.expandvars(os.path.expanduser(value)))
     if isinstance(value, str) and wanted in ("number", "integer", "boolean"):
         value = _plain(value)
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
@@ -68,6 +76,42 @@ def check_config(config: dict, schema: Path = SCHEMA) -> None:
     if found:
         lines = "\n".join(f"  - {short(line, LONGEST)}" for line in sorted(found))
         raise ConfigError(f"the configuration has {len(found)} error(s):\n{lines}")
+
+
+def check_places(config: dict) -> None:
+    """Raise `ConfigError` where results would lie among raw data, or a path cannot be filled in."""
+    output = config["output_dir"]
+    unset = [key for key in ("bids_dir", "output_dir") if "$" in (config[key] or "")]
+    if unset:
+        raise ConfigError(
+            f"{unset[0]}: '{config[unset[0]]}' names a variable that is not set; set it, or write "
+            "the path"
+        )
+    place = Path(output).resolve()
+    raw = Path(config["bids_dir"]).resolve() if config["bids_dir"] else None
+    own = raw and not config["path_table"] and not config["metrics_table"]
+    if own and place.is_relative_to(raw) and not place.is_relative_to(raw / "derivatives"):
+        raise ConfigError(
+            f"output_dir '{output}' lies in bids_dir '{config['bids_dir']}', whose raw data are "
+            "not written to; set output_dir to a folder elsewhere, or in derivatives: "
+            f"{Path(config['bids_dir']) / 'derivatives' / 'glymph'}"
+        )
+    if not (place / RECORDS).is_dir() and _belongs_to_another(place / DESCRIPTION):
+        raise ConfigError(
+            f"output_dir '{output}' is another dataset (its {DESCRIPTION} was not made by this "
+            "workflow); set output_dir to a folder of its own"
+        )
+
+
+def _belongs_to_another(description: Path) -> bool:
+    """Whether a dataset_description.json was written by anybody else."""
+    try:
+        makers = json.loads(description.read_text(encoding="utf-8"))["GeneratedBy"]
+        return not any(maker.get("Name") == "glymph" for maker in makers)
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return True
 
 
 def _odd(value, place: str = "") -> Iterator[str]:

@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
-from glymph.common.errors import Stop, brief, short
+from glymph.common.bids import applicable, listing, stem
+from glymph.common.errors import BadInput, Stop, brief, short
 from glymph.common.images import read_json, write_json
-from glymph.common.names import LABEL, PREFIX_PATTERN, Unit
+from glymph.common.names import PREFIX_PATTERN, Unit
 from glymph.common.tables import TableError, read_table
+from glymph.inputs.choose import Rule, choose, settled, stranger
+from glymph.inputs.survey import DatasetError, survey
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
 PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
@@ -28,6 +33,7 @@ CORRECTIONS = {
 """What a rater can correct: named as the result that it replaces, for one unit."""
 TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", *PROVIDED)
 RATER_COLUMN = "rater_"
+DWI_PARTS = ("bval", "bvec", "json")
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,11 @@ class Scan:
     """The files of one unit.
 
     ``files`` maps a kind (T1w, T2w, FLAIR, dwi; bval, bvec, json of the dwi; `PROVIDED`) to its
-    path. ``reverse`` lists images that may have the opposite phase encoding. ``problems`` says per
-    kind why it is left out. ``raters`` maps a rater to the mask of perivascular spaces that they
-    drew. ``corrected`` names the kinds whose file a rater corrected: it replaces what any engine
-    makes.
+    path. ``reverse`` lists images that may have the opposite phase encoding, ``sidecars`` every
+    JSON that applies to one of these or to the dwi, ``tables`` those of sessions and scans.
+    ``problems`` says per kind why it is left out. ``raters`` maps a rater to the mask of
+    perivascular spaces that they drew. ``corrected`` names the kinds whose file a rater corrected:
+    it replaces what any engine makes.
     """
 
     unit: Unit
@@ -47,10 +54,25 @@ class Scan:
     problems: dict[str, Stop] = field(default_factory=dict)
     raters: dict[str, str] = field(default_factory=dict)
     corrected: tuple[str, ...] = ()
+    sidecars: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
-class DatasetError(ValueError):
-    """The dataset as a whole cannot be read; the message names the place and the cure."""
+@dataclass(frozen=True)
+class Unused:
+    """A file or folder that no unit uses, and why."""
+
+    participant_id: str
+    session_id: str | None
+    stop: Stop
+
+
+@dataclass(frozen=True)
+class Index:
+    """What a dataset holds: ``scans`` sorted by unit, and what is ``unused``."""
+
+    scans: list[Scan]
+    unused: list[Unused] = field(default_factory=list)
 
 
 def scan_bids(
@@ -60,27 +82,40 @@ def scan_bids(
     patterns: dict[str, str | None],
     rater_pattern: str | None = None,
 ) -> list[Scan]:
-    """Index a BIDS folder: a list of `Scan`, sorted by unit.
+    """The scans of `read_bids`."""
+    return read_bids(bids_dir, filters, several, patterns, rater_pattern).scans
 
-    ``filters`` maps a kind to the BIDS entities its file must have, ``several`` (error, first,
-    last) decides between several files that fit. ``patterns`` name what of `PROVIDED` there is,
-    relative to ``bids_dir`` with ``{folder}`` and ``{prefix}``; ``rater_pattern`` the masks of
-    raters, with ``{rater}`` beside these.
+
+def read_bids(
+    bids_dir: str | Path,
+    filters: dict,
+    several: str,
+    patterns: dict[str, str | None],
+    rater_pattern: str | None = None,
+) -> Index:
+    """Index a BIDS folder.
+
+    ``filters`` maps a kind to the BIDS entities its file must have (`choose.fits`), ``several``
+    (error, first, last) decides between several files that fit. ``patterns`` name what of
+    `PROVIDED` there is, relative to ``bids_dir`` with ``{folder}`` and ``{prefix}``;
+    ``rater_pattern`` the masks of raters, with ``{rater}`` beside these. Raises `DatasetError`.
     """
     bids_dir = Path(bids_dir)
-    if not bids_dir.is_dir():
-        raise DatasetError(f"bids_dir '{bids_dir}' is no folder; set bids_dir to your BIDS dataset")
-    grouped = _rows_by_unit(bids_dir)
-    if not grouped:
-        raise DatasetError(f"{bids_dir} holds no sub-*/ folder with images; is it a BIDS dataset?")
-    raters = _find_raters(bids_dir, rater_pattern)
-    return [
-        _scan_unit(
-            bids_dir, unit, grouped[unit], filters, several, patterns,
-            {rater: rater_pattern.replace("{rater}", rater) for rater in raters},
-        )
-        for unit in sorted(grouped, key=lambda unit: unit.prefix)
-    ]  # fmt: skip
+    found = survey(bids_dir)
+    rule = Rule(settled(filters), several)
+    raters = {
+        rater: rater_pattern.replace("{rater}", rater)
+        for rater in _find_raters(bids_dir, rater_pattern)
+    }
+    names = cache(listing)
+    scans, unused = [], list(found.unused)
+    for unit in sorted(found.images, key=lambda unit: unit.prefix):
+        scan, left = _scan_unit(bids_dir, unit, found, rule, names)
+        files = scan.files | _existing(bids_dir, unit, patterns)
+        scan = replace(scan, files=files, raters=_existing(bids_dir, unit, raters))
+        scans.append(_without_absent(scan))
+        unused += [(unit.participant_id, unit.session_id, stop) for stop in left]
+    return Index(scans, [Unused(*one) for one in unused])
 
 
 def _find_raters(bids_dir: Path, pattern: str | None) -> list[str]:
@@ -91,127 +126,104 @@ def _find_raters(bids_dir: Path, pattern: str | None) -> list[str]:
     return sorted(p.name for p in (bids_dir / before).glob("*") if p.is_dir())
 
 
-def _rows_by_unit(bids_dir: Path) -> dict[Unit, list[dict]]:
-    import bids2table
-
-    # A file given BIDS entities only; bids2table wants this file to recognise a dataset.
-    if not (bids_dir / "dataset_description.json").is_file():
-        raise DatasetError(
-            f"{bids_dir}/dataset_description.json is missing; every BIDS dataset has one "
-            '(at least {"Name": "...", "BIDSVersion": "1.10.0"})'
-        )
-    _check_folders(bids_dir)
-    grouped: dict[Unit, list[dict]] = {}
-    try:
-        rows = bids2table.index_dataset(bids_dir).to_pylist()
-    except (UnicodeError, OverflowError) as error:  # names that are no text, runs of 20 digits
-        raise DatasetError(
-            f"{bids_dir}: a file name that is no BIDS name ({brief(error)}); rename the file"
-        ) from None
-    for row in rows:
-        if row["path"].startswith("sub-"):
-            grouped.setdefault(_unit_of_folder(row["path"]), []).append(row)
-    return grouped
-
-
-def _check_folders(bids_dir: Path) -> None:
-    """`DatasetError` for folders of subjects that an index would pass over in silence."""
-    for folder in sorted(bids_dir.glob("sub-*")):
-        if folder.is_dir() and not re.fullmatch(f"sub-{LABEL}", folder.name):
-            raise DatasetError(
-                f"{bids_dir}: folder '{short(folder.name)}': a subject's label has letters and "
-                "digits only; rename the folder and its files"
-            )
-
-
-def _unit_of_folder(path: str) -> Unit:
-    """The unit in whose folder a file lies, whatever the file is called."""
-    subject, *rest = path.split("/")[:-1]
-    session = rest[0].removeprefix("ses-") if rest and rest[0].startswith("ses-") else None
-    return Unit(subject.removeprefix("sub-"), session)
-
-
-def _scan_unit(bids_dir, unit, rows, filters, several, patterns, raters) -> Scan:
-    files, problems = {}, {}
-    reverse = _images(rows, "fmap", "epi")
+def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
+    """The scan of ``unit``, and its images that are not used, with the reason."""
+    files, problems, sidecars = {}, {}, []
+    unused: list[Stop] = []
+    images = found.images[unit]
+    reverse = list(found.fieldmaps.get(unit, {}).get("epi", []))
     for kind in IMAGE_KINDS:
-        datatype = "dwi" if kind == "dwi" else "anat"
-        candidates = _images(rows, datatype, kind)
-        fitting = [r for r in candidates if _fits(r, filters.get(kind, {}))]
-        if kind == "dwi":
-            reverse += [r for r in candidates if r not in fitting]
-        chosen = _choose(bids_dir, kind, fitting, several)
+        candidates = images.get(kind, [])
+        own = [image for image in candidates if image.own_unit == (unit.subject, unit.session)]
+        strangers = [stranger(image) for image in candidates if image not in own]
+        chosen = choose(bids_dir, kind, own, rule) if own or not strangers else strangers.pop(0)
+        unused += strangers
+        others = [image for image in own if image is not chosen]
         if isinstance(chosen, Stop):
             problems[kind] = chosen
         else:
-            files[kind] = str(bids_dir / chosen["path"])
-    if "dwi" in files:
-        files |= _dwi_sidecars(bids_dir, files["dwi"])
-    files |= _existing(bids_dir, unit, patterns)
-    found = tuple(sorted(str(bids_dir / r["path"]) for r in reverse))
-    return Scan(unit, files, found, problems, _existing(bids_dir, unit, raters))
+            files[kind] = chosen.path
+            unused += [] if kind == "dwi" else [rule.passed_over(i, chosen) for i in others]
+        if kind == "dwi":
+            reverse += others
+    try:
+        if "dwi" in files:
+            files |= _dwi_sidecars(files["dwi"], str(bids_dir), names)
+            sidecars = _metadata([files["dwi"], *(i.path for i in reverse)], str(bids_dir), names)
+    except BadInput as error:
+        problems["dwi"] = replace(error.stop, stage="inputs")
+        files.pop("dwi")
+    opposite = sorted(image.path for image in reverse) if "dwi" in files else []
+    tables = [*found.tables.get(Unit(unit.subject), []), *found.tables.get(unit, [])]
+    scan = Scan(unit, files, tuple(opposite), problems, sidecars=tuple(sidecars),
+                tables=tuple(dict.fromkeys(tables)))  # fmt: skip
+    return scan, unused
+
+
+def _dwi_sidecars(dwi: str, root: str, names) -> dict[str, str]:
+    """The nearest bval, bvec and JSON that apply to the image (BIDS inheritance)."""
+    found = {k: applicable(dwi, f".{k}", root, names) for k in ("bval", "bvec", "json")}
+    return {kind: paths[-1] for kind, paths in found.items() if paths}
+
+
+def _metadata(images: list[str], root: str, names) -> list[str]:
+    """Every JSON that applies to one of these images."""
+    found = [path for image in images for path in applicable(image, ".json", root, names)]
+    return list(dict.fromkeys(found))
+
+
+def _without_absent(scan: Scan) -> Scan:
+    """``scan`` without the images whose content, or that of what belongs to them, is not here.
+
+    A dataset under git-annex has links in the place of files until their content is fetched.
+    """
+    files, problems = dict(scan.files), dict(scan.problems)
+    absent = {kind: path for kind, path in files.items() if not os.path.isfile(path)}
+    for kind in IMAGE_KINDS:
+        parts = {"T1w": ("T1w", *PROVIDED), "dwi": ("dwi", *DWI_PARTS)}.get(kind, (kind,))
+        gone = [absent[part] for part in parts if part in absent]
+        if gone:
+            problems[kind] = _absent(gone[0])
+            files = {k: path for k, path in files.items() if k not in parts}
+    fieldmaps = [path for path in (*scan.reverse, *scan.sidecars) if not os.path.isfile(path)]
+    if fieldmaps and "dwi" in files:
+        problems["fieldmap"] = _absent(fieldmaps[0])
+    drawn = {rater: path for rater, path in scan.raters.items() if os.path.isfile(path)}
+    problems |= {
+        f"mask of {rater}": _absent(path)
+        for rater, path in scan.raters.items()
+        if rater not in drawn
+    }
+    return replace(
+        scan,
+        files=files,
+        problems=problems,
+        raters=drawn,
+        reverse=tuple(path for path in scan.reverse if path not in fieldmaps),
+        sidecars=tuple(path for path in scan.sidecars if path not in fieldmaps),
+    )
+
+
+def _absent(path: str) -> Stop:
+    if os.path.islink(path):
+        return Stop("its content is not here: a link to nothing (git-annex?)", path,
+                    f"datalad get {path}", "inputs")  # fmt: skip
+    return Stop("there is no such file", path, "correct the path, or fetch the file", "inputs")
 
 
 def _existing(bids_dir: Path, unit: Unit, patterns: dict[str, str | None]) -> dict[str, str]:
-    """Those files of the named ``patterns`` that this unit has."""
+    """Those files of the named ``patterns`` that this unit has, also as a link to nothing."""
     places = {
-        name: bids_dir / pattern.format(folder=unit.folder, prefix=unit.prefix)
+        name: str(bids_dir / pattern.format(folder=unit.folder, prefix=unit.prefix))
         for name, pattern in patterns.items()
         if pattern
     }
-    return {name: str(place) for name, place in places.items() if place.is_file()}
-
-
-def _images(rows: list[dict], datatype: str, suffix: str) -> list[dict]:
-    found = [
-        row
-        for row in rows
-        if (row["datatype"], row["suffix"]) == (datatype, suffix)
-        and row["ext"] in (".nii.gz", ".nii")
-    ]
-    return sorted(found, key=lambda row: row["path"])
-
-
-def _fits(row: dict, wanted: dict) -> bool:
-    return all(str(row.get(entity)) == str(value) for entity, value in wanted.items())
-
-
-def _choose(bids_dir: Path, kind: str, rows: list[dict], several: str) -> dict | Stop:
-    if not rows:
-        return Stop(f"no {kind} image", str(bids_dir), "add the image if it was acquired", "inputs")
-    for row in rows:
-        if Unit(row["sub"], row["ses"]) != _unit_of_folder(row["path"]):
-            return Stop(
-                "it lies in the folder of another subject or session than its name says",
-                str(bids_dir / row["path"]), "find out whose image it is; rename or move it",
-                "inputs",
-            )  # fmt: skip
-    if len(rows) > 1 and several == "error":
-        names = ", ".join(Path(row["path"]).name for row in rows)
-        return Stop(
-            f"{len(rows)} {kind} images and no rule to choose: {names}",
-            str(bids_dir / rows[0]["path"]),
-            f"set inputs.filters.{kind} (say, run: 1) or inputs.several to first or last",
-            "inputs",
-        )
-    return rows[-1] if several == "last" else rows[0]
+    return {name: place for name, place in places.items() if os.path.lexists(place)}
 
 
 def sidecar(image: str) -> str:
     """The JSON file that may lie beside an image."""
-    return image.removesuffix(".gz").removesuffix(".nii") + ".json"
-
-
-def _dwi_sidecars(bids_dir: Path, dwi: str) -> dict[str, str]:
-    """Sidecars beside the image, or those of the whole dataset (BIDS inheritance)."""
-    stem = dwi.removesuffix(".gz").removesuffix(".nii")
-    found = {}
-    for kind in ("bval", "bvec", "json"):
-        places = (f"{stem}.{kind}", str(bids_dir / f"dwi.{kind}"))
-        existing = next((place for place in places if os.path.isfile(place)), None)
-        if existing:
-            found[kind] = existing
-    return found
+    return stem(image) + ".json"
 
 
 def read_path_table(path: str | Path) -> list[Scan]:
@@ -280,7 +292,11 @@ def _scan_row(table: Path, number: int, row: dict[str, str]) -> Scan:
         for column in row
         if column.startswith(RATER_COLUMN) and cell(column)
     }
-    return Scan(unit, files, (place("reverse"),) if cell("reverse") else (), missing, raters)
+    reverse = (place("reverse"),) if cell("reverse") else ()
+    sidecars = [path for image in (files.get("dwi"), *reverse) if image
+                for path in applicable(image, ".json")]  # fmt: skip
+    scan = Scan(unit, files, reverse, missing, raters, sidecars=tuple(dict.fromkeys(sidecars)))
+    return _without_absent(scan)
 
 
 def with_corrections(scans: list[Scan], folder: Path) -> list[Scan]:
@@ -318,9 +334,9 @@ def _is_correction(path: str) -> bool:
     return False
 
 
-def write_index(scans: list[Scan], path: str | Path) -> None:
+def write_index(scans: list[Scan], path: str | Path, unused: Sequence[Unused] = ()) -> None:
     """Write the index as JSON, only where it changed."""
-    content = {"scans": [asdict(scan) for scan in scans]}
+    content = {"scans": [asdict(s) for s in scans], "unused": [asdict(one) for one in unused]}
     path = Path(path)
     if path.is_file() and read_json(path) == _as_read(content):
         return
@@ -330,14 +346,15 @@ def write_index(scans: list[Scan], path: str | Path) -> None:
 
 def _as_read(content: dict) -> dict:
     for scan in content["scans"]:
-        scan["reverse"] = list(scan["reverse"])
-        scan["corrected"] = list(scan["corrected"])
+        for name in ("reverse", "corrected", "sidecars", "tables"):
+            scan[name] = list(scan[name])
     return content
 
 
-def read_index(path: str | Path) -> list[Scan]:
+def read_index(path: str | Path) -> Index:
     """The index that `write_index` wrote."""
-    return [
+    content = read_json(path)
+    scans = [
         Scan(
             Unit(**scan["unit"]),
             scan["files"],
@@ -345,6 +362,11 @@ def read_index(path: str | Path) -> list[Scan]:
             {kind: Stop(**stop) for kind, stop in scan["problems"].items()},
             scan["raters"],
             tuple(scan["corrected"]),
+            tuple(scan["sidecars"]),
+            tuple(scan["tables"]),
         )
-        for scan in read_json(path)["scans"]
+        for scan in content["scans"]
     ]
+    return Index(
+        scans, [Unused(**one | {"stop": Stop(**one["stop"])}) for one in content["unused"]]
+    )

@@ -2,115 +2,207 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from glymph.common.bids import same
 from glymph.common.errors import Stop, short
-from glymph.common.tables import MISSING, TableError, read_table
+from glymph.common.names import Unit
+from glymph.common.registry import variables
+from glymph.common.tables import TableError, read_table
+from glymph.inputs.cells import find_column, limits_of, near_columns, read_cell
 
-NUMERIC = ("age", "education", "mmse", "moca", "brain_volume_mm3")
+SESSION_COLUMNS = ("session_id", "session", "ses")
+OPTIONAL = ("acq_time",)
+"""Variables whose absence needs no word: few tables have them."""
+Values = dict[str, str | float | None]
 
 
 @dataclass(frozen=True)
 class Participants:
-    """``rows`` maps participant_id to its variables (str, float, or None where missing).
+    """What is known of people (variables as str or float, None where missing).
 
-    ``problems`` maps participant_id to what is wrong with its row; such rows keep what is sound.
-    ``unusable`` names the participants whose row must not be used at all.
+    ``rows`` maps participant_id to what holds for all sessions, ``sessions`` (participant_id,
+    session label) to what holds for one. ``problems`` maps participant_id to what is wrong with its
+    rows; such rows keep what is sound. ``unusable`` names the participants whose rows must not be
+    used at all, ``notes`` what concerns the whole table. ``has_table``: whether there is one, or
+    tables of sessions alone.
     """
 
-    rows: dict[str, dict[str, str | float | None]]
+    rows: dict[str, Values]
     problems: dict[str, list[Stop]]
     unusable: frozenset[str]
+    sessions: dict[tuple[str, str | None], Values] = field(default_factory=dict)
+    notes: list[Stop] = field(default_factory=list)
+    has_table: bool = True
+
+    def of(self, unit: Unit) -> Values:
+        """What is known of a unit: of its session where the tables tell sessions apart."""
+        name = unit.participant_id
+        if name in self.unusable:
+            return {}
+        known = dict(self.rows.get(name, {}))
+        for (who, session), values in self.sessions.items():
+            if who == name and same(session, unit.session):
+                known |= {k: v for k, v in values.items() if v is not None}
+        return known
+
+    def unclear(self, unit: Unit) -> list[str]:
+        """Variables that differ between the sessions of the table, none of which is the unit's."""
+        own = [
+            (session, values)
+            for (who, session), values in self.sessions.items()
+            if who == unit.participant_id
+        ]
+        if not own or any(same(session, unit.session) for session, _ in own):
+            return []
+        return [k for k in own[0][1] if len({v[k] for _, v in own if v.get(k) is not None}) > 1]
 
 
 class ParticipantsError(ValueError):
     """The table as a whole cannot be read."""
 
 
-def read_participants(path: str | Path, columns: dict[str, str], groups: list[str] | None):
+def read_participants(
+    path: str | Path,
+    columns: dict[str, str | None],
+    groups: list[str] | None,
+    ranges: dict | None = None,
+) -> Participants:
     """Read and check a participants table.
 
-    ``columns`` maps the workflow's variables (group, age, sex, education, mmse, moca, site,
-    brain_volume_mm3) to the table's column names; ``groups`` lists the allowed groups, None for
-    any. Further columns are ignored. Raises `ParticipantsError`.
+    ``columns`` maps the variables of `registry.variables` to the table's column names, compared
+    without regard to case; ``groups`` lists the allowed groups, None for any; ``ranges`` replaces
+    the registry's. A table with a column of sessions has a row for each; what is equal in all rows
+    of a participant holds for all sessions. Further columns are ignored. Raises
+    `ParticipantsError`, among others for a configured column that is not there.
     """
     path = Path(path)
+    header, table = _read(path)
+    id_column = find_column(header, "participant_id")
+    if not id_column:
+        raise ParticipantsError(
+            f"{path}: no participant_id column in a header of {len(header)} columns; the table "
+            "must be separated by tabs, with a header line"
+        )
+    session_column = next(filter(None, (find_column(header, n) for n in SESSION_COLUMNS)), None)
+    used, notes = match_columns(header, columns, path)
+    by_name: dict[str, list[tuple[int, str | None, Values]]] = {}
+    problems: dict[str, list[Stop]] = {}
+    for number, row in table:
+        name = _participant_id(row[id_column])
+        if not name:
+            raise ParticipantsError(
+                f"{path}, line {number}: participant_id is empty; fill it in, or remove the line"
+            )
+        values, found = check_row(row, used, groups, ranges or {}, f"{short(name)}, line {number}")
+        session = (row[session_column] if session_column else "").removeprefix("ses-") or None
+        by_name.setdefault(name, []).append((number, session, values | _absent(columns, used)))
+        if found:
+            problems.setdefault(name, []).extend(_stop(text, path) for text in found)
+    return _gather(by_name, problems, path, notes)
+
+
+def _read(path: Path):
+    if path.is_symlink() and not path.exists():
+        raise ParticipantsError(
+            f"{path}: its content is not here: a link to nothing (git-annex?); datalad get {path}"
+        )
     if not path.is_file():
         raise ParticipantsError(
             f"{path} does not exist; write one with a participant_id column, or name it in "
             "participants.table"
         )
     try:
-        header, table = read_table(path)
+        return read_table(path)
     except TableError as error:
         raise ParticipantsError(str(error)) from None
-    if "participant_id" not in header:
-        raise ParticipantsError(
-            f"{path}: no participant_id column in a header of {len(header)} columns; the table "
-            "must be separated by tabs, with a header line"
-        )
-    rows, problems = {}, {}
-    for number, row in table:
-        name = _participant_id(row["participant_id"])
-        if not name:
-            raise ParticipantsError(
-                f"{path}, line {number}: participant_id is empty; fill it in, or remove the line"
-            )
-        values, found = _check_row(row, name, columns, groups, path, number)
-        if name in rows:
-            found = [_duplicate(name, path, number), *problems.get(name, [])]
-        rows.setdefault(name, values)
+
+
+def _absent(columns: dict, used: dict) -> Values:
+    return {variable: None for variable in columns if variable not in used}
+
+
+def match_columns(
+    header: list[str], columns: dict[str, str | None], path: Path
+) -> tuple[dict[str, str], list[Stop]]:
+    """The table's column of every variable that it has, and notes on those that it lacks.
+
+    Raises `ParticipantsError` for a column that is not called as the variable, so that somebody
+    configured it, and is not there.
+    """
+    used, notes, lacking = {}, [], []
+    for variable, column in columns.items():
+        found = find_column(header, column) if column else None
         if found:
-            problems[name] = found
-    unusable = frozenset(n for n, f in problems.items() if any("rows for" in s.reason for s in f))
-    return Participants(rows, problems, unusable)
+            used[variable] = found
+        elif column:
+            near = near_columns(header, variables()[variable], column)
+            hint = f"did you mean {short(' or '.join(near))}?" if near else "the table has"
+            if column != variable:
+                raise ParticipantsError(
+                    f"{path}: participants.columns.{variable} is '{short(column)}', and there is "
+                    f"no such column; {hint} {short(', '.join(header))}"
+                )
+            if near:
+                cure = f"if that is {short(' or '.join(near))}, set participants.columns.{variable}"
+                notes.append(Stop(f"no column {variable}", str(path), cure, "inputs"))
+            elif variable not in OPTIONAL:
+                lacking.append(variable)
+    if lacking:
+        effect = ": no groups are compared" if "group" in lacking else ""
+        reason = f"no column {', '.join(lacking)}{effect}"
+        notes.append(Stop(reason, str(path), "see participants.columns, if there are", "inputs"))
+    return used, notes
 
 
 def _participant_id(cell: str) -> str:
     return cell if not cell or cell.startswith("sub-") else f"sub-{cell}"
 
 
-def _duplicate(name: str, path: Path, number: int) -> Stop:
-    return Stop(
-        f"several rows for {short(name)} (again on line {number})",
-        str(path),
-        "keep one row",
-        "inputs",
-    )
+def _stop(reason: str, path: Path) -> Stop:
+    return Stop(reason, str(path), "correct the cell or write n/a", "inputs")
 
 
-def _check_row(row, name, columns, groups, path, number):
+def check_row(
+    row: dict[str, str], used: dict[str, str], groups: list[str] | None, ranges: dict, where: str
+) -> tuple[Values, list[str]]:
+    """The values of one row by variable, and what is wrong with them (``where`` begins a text)."""
     values, found = {}, []
-    for variable, column in columns.items():
-        cell = row.get(column, "") if column else ""
-        if cell.lower() in MISSING:
-            values[variable] = None
-        elif variable in NUMERIC:
-            values[variable] = _number(cell, variable == "brain_volume_mm3")
-            if values[variable] is None:
-                found.append(
-                    Stop(f"{short(name)}, line {number}: {column} is '{short(cell)}', not a "
-                         f"{'volume' if variable == 'brain_volume_mm3' else 'number'}; taken as "
-                         "missing", str(path), "correct the cell or write n/a", "inputs")
-                )  # fmt: skip
-        else:
-            values[variable] = cell
+    for variable, column in used.items():
+        text = row.get(column, "")
+        cell = read_cell(text, variables()[variable], limits_of(variable, ranges))
+        values[variable] = cell.value
+        if cell.problem:
+            found.append(f"{where}: {column} {cell.problem}")
     group = values.get("group")
     if groups and group is not None and group not in groups:
         found.append(
-            Stop(f"{short(name)}, line {number}: group '{short(group)}' is not one of "
-                 f"{short(', '.join(groups))}; taken as missing", str(path),
-                 "correct it, or add it to participants.groups", "inputs")
-        )  # fmt: skip
+            f"{where}: group '{short(group)}' is not one of {short(', '.join(groups))}; taken as "
+            "missing: correct it, or add it to participants.groups"
+        )
         values["group"] = None
     return values, found
 
 
-def _number(cell: str, positive: bool) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and (value > 0 or not positive) else None
+def _gather(by_name: dict, problems: dict, path: Path, notes: list[Stop]) -> Participants:
+    """Rows of one participant as one: what is equal holds for all, the rest for its session."""
+    rows, sessions, unusable = {}, {}, set()
+    for name, entries in by_name.items():
+        for later, other, values in entries[1:]:
+            clash = [v for _, s, v in entries if same(s, other) and v != values]
+            if clash and name not in unusable:
+                unusable.add(name)
+                reason = f"several rows for {short(name)} (again on line {later})"
+                stop = Stop(reason, str(path), "keep one row for each session", "inputs")
+                problems.setdefault(name, []).insert(0, stop)
+        rows[name] = entries[0][2] if name in unusable else _common(entries)
+        if name not in unusable and any(label for _, label, _ in entries):
+            sessions |= {(name, label): values for _, label, values in entries}
+    return Participants(rows, problems, frozenset(unusable), sessions, notes)
+
+
+def _common(entries: list) -> Values:
+    """What all rows that say anything of a variable say alike."""
+    said = {k: {v[k] for *_, v in entries if v[k] is not None} for k in entries[0][2]}
+    return {k: next(iter(values)) if len(values) == 1 else None for k, values in said.items()}

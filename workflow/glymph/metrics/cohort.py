@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from glymph.common.errors import Stop
-from glymph.common.registry import metrics
-from glymph.inputs.index import Scan
+from glymph.common.names import Unit
+from glymph.common.registry import metrics, variables
+from glymph.inputs.index import Scan, Unused
 from glymph.inputs.participants import Participants
 
 BRANCHES = {"T1w": "anat", "T2w": "epvs", "dwi": "dwi"}
@@ -20,15 +21,6 @@ EXCLUSION_COLUMNS = [
 IDENTITY = {
     "participant_id": "Subject, with the prefix sub-.",
     "session_id": "Session, with the prefix ses-; n/a where there are no sessions.",
-}
-VARIABLES = {
-    "group": ("Diagnostic group from the participants table.", None),
-    "age": ("Age from the participants table.", "years"),
-    "sex": ("Sex from the participants table.", None),
-    "education": ("Education from the participants table.", "years"),
-    "mmse": ("Mini-Mental State Examination, 0 to 30.", "points"),
-    "moca": ("Montreal Cognitive Assessment, 0 to 30.", "points"),
-    "site": ("Site or scanner from the participants table.", None),
 }
 METHODS = {
     "alps_axes": "Axis version that the group analysis uses and that the single diffusivities are "
@@ -51,24 +43,25 @@ METHODS = {
 def table(
     records: list[dict],
     participants: Participants | None,
-    variables,
+    used: list[str],
     axes: str,
     flagged: list[dict],
 ):
     """Rows and columns of metrics.tsv: one row per record, in the records' order.
 
-    ``variables`` are the participants' variables in use, ``flagged`` the rows of `flag_rows`. A
-    brain volume in the participants table replaces the measured one.
+    ``used`` are the participants' variables in use, ``flagged`` the rows of `flag_rows`. A brain
+    volume in the participants table replaces the measured one.
     """
-    shown = [name for name in VARIABLES if name in variables]
+    people = [_person(record, participants) for record in records]
+    shown = [n for n in variables() if n in used and n not in metrics()]
+    shown = [n for n in shown if n != "acq_time" or any(p.get(n) for p in people)]
     known = [name for name in metrics() if any(name in r["values"] for r in records)]
     columns = [*IDENTITY, *shown, *known, *METHODS]
     names: dict[tuple, list[str]] = {}
     for flag in flagged:
         names.setdefault((flag["participant_id"], flag["session_id"]), []).append(flag["metric"])
     rows = []
-    for record in records:
-        person = _person(record["participant_id"], participants)
+    for record, person in zip(records, people, strict=True):
         row = {key: record[key] for key in IDENTITY}
         row |= {name: person.get(name) for name in shown}
         row |= {name: record["values"].get(name) for name in known}
@@ -89,10 +82,10 @@ def _with_brain_volume(row: dict, volume: float) -> dict:
     return changed
 
 
-def _person(participant_id: str, participants: Participants | None) -> dict:
-    if participants is None or participant_id in participants.unusable:
-        return {}
-    return participants.rows.get(participant_id, {})
+def _person(record: dict, participants: Participants | None) -> dict:
+    session = (record["session_id"] or "").removeprefix("ses-") or None
+    unit = Unit(record["participant_id"].removeprefix("sub-"), session)
+    return participants.of(unit) if participants else {}
 
 
 def _methods(record: dict, axes: str) -> dict:
@@ -111,8 +104,9 @@ def _methods(record: dict, axes: str) -> dict:
 def describe(columns: list[str], parameters: dict, software: dict) -> dict:
     """Description of every column of metrics.tsv, and how the table was made."""
     texts: dict[str, dict] = {name: {"Description": text} for name, text in IDENTITY.items()}
-    for name, (text, unit) in VARIABLES.items():
-        texts[name] = {"Description": text} | ({"Units": unit} if unit else {})
+    for name, about in variables().items():
+        texts[name] = {"Description": about.description}
+        texts[name] |= {"Units": about.unit} if about.unit else {}
     texts |= {name: metric.sidecar() for name, metric in metrics().items()}
     texts |= {name: {"Description": text} for name, text in METHODS.items()}
     return {name: texts[name] for name in columns} | {
@@ -126,10 +120,11 @@ def exclusions(
     records: list[dict],
     participants: Participants | None,
     unmatched: list[tuple[str, Stop]],
-    excluded: list[str],
+    left_out: dict[str, str],
+    unused: list[Unused],
     epvs: dict,
 ) -> list[dict]:
-    """Every result that does not exist and every cell that was not used, with the reason."""
+    """Every result that does not exist, every cell and every file that was not used, and why."""
     rows = [
         _row(scan.unit.participant_id, scan.unit.session_id, BRANCHES.get(kind, kind), stop)
         for scan in scans
@@ -146,13 +141,16 @@ def exclusions(
         for stop in record["stops"]
     ]
     rows += [_row(name, None, "statistics", stop) for name, stop in unmatched]
+    if participants:
+        rows += [_row(None, None, "statistics", stop) for stop in participants.notes]
     for name, stops in (participants.problems if participants else {}).items():
         rows += [_row(name, None, "statistics", stop) for stop in stops]
     rows += [
-        _row(*_split(name), "all", Stop("listed under exclude", "", "remove it there", "inputs"))
-        for name in excluded
+        _row(*_split(name), "all", Stop(why, "", "change it there", "inputs"))
+        for name, why in left_out.items()
     ]
-    return sorted(rows, key=lambda row: (row["participant_id"], row["session_id"] or ""))
+    rows += [_row(one.participant_id, one.session_id, "inputs", one.stop) for one in unused]
+    return sorted(rows, key=lambda row: (row["participant_id"] or "", row["session_id"] or ""))
 
 
 def _problems(scan: Scan, epvs: dict):
@@ -174,7 +172,7 @@ def _split(name: str) -> tuple[str, str | None]:
     return participant, session or None
 
 
-def _row(participant_id: str, session_id: str | None, branch: str, stop: Stop) -> dict:
+def _row(participant_id: str | None, session_id: str | None, branch: str, stop: Stop) -> dict:
     return {
         "participant_id": participant_id,
         "session_id": session_id,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,14 +10,20 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.errors import BadInput, brief, short
-from glymph.common.registry import metrics
+from glymph.common.registry import metrics, variables
 from glymph.common.tables import MISSING
+from glymph.inputs.cells import find_column, limits_of, near_columns, read_cell
+from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
+MOST_CELLS = 10
+"""Of one column that notes name one by one."""
 WHOLE = "all"
 """Stands for the whole cohort where groups are listed; no group may be called so."""
 AXES = ("native", "template", "principal")
 IDENTITY = ["participant_id", "session_id"]
-CARRIED = ["group", "flags", "site"]
+IDENTITIES = {name: name for name in IDENTITY}
+TIMES = [NUMBER, YEARS]
+CARRIED = ["group", "flags", "site", *TIMES]
 """Columns that are kept as text where the table has them."""
 
 
@@ -46,27 +51,40 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cohort:
-    """``frame`` has a row per analysed subject, ``everything`` one per usable subject-session;
-    ``left_out`` says who is missing and why, ``notes`` what was decided."""
+    """``frame`` has a row per analysed subject, ``everything`` one per usable subject-session, with
+    its number and years since the subject's first; ``left_out`` says who is missing and why,
+    ``notes`` what was decided, ``order`` what told the order of sessions, or why nothing did."""
 
     frame: pd.DataFrame
     everything: pd.DataFrame
     plan: Plan
     left_out: list[dict]
     notes: list[str]
+    order: Order
 
 
 def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
     """A table of metrics (TSV, or CSV by its ending) with the workflow's names for its columns.
 
-    ``columns`` maps the participants' variables to the table's columns, where it has these; a table
-    of this workflow has the variables' names already. All cells are text, without spaces around or
-    doubled inside. Raises `BadInput` for what is no such table.
+    ``columns`` maps the participants' variables to the table's columns, compared without regard to
+    case; a table of this workflow has the variables' names already. All cells are text, without
+    spaces around or doubled inside. Raises `BadInput` for what is no such table, and for a column
+    that is called otherwise than its variable, so that somebody configured it, and is not there.
     """
     path = Path(path)
     separator = "," if path.suffix.lower() == ".csv" else "\t"
     frame = _cells(path, separator).map(_tidy)
-    renamed = {c: n for n, c in columns.items() if c and c != n and c in frame}
+    header = list(frame)
+    found = {n: find_column(header, c) for n, c in {**IDENTITIES, **columns}.items() if c}
+    absent = [n for n, column in found.items() if not column and n not in (columns[n], *header)]
+    if absent:
+        near = near_columns(header, variables()[absent[0]], columns[absent[0]])
+        hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(header)}"
+        raise BadInput(
+            f"participants.columns.{absent[0]} is '{columns[absent[0]]}', and the table has no "
+            f"such column; {short(hint, 200)}", str(path), "correct participants.columns",
+        )  # fmt: skip
+    renamed = {c: n for n, c in found.items() if c and c != n}
     frame = frame.drop(columns=[n for n in renamed.values() if n in frame]).rename(columns=renamed)
     if "participant_id" not in frame:
         raise BadInput(
@@ -117,6 +135,38 @@ def _tidy(cell: str) -> str | None:
     return None if cell.lower() in MISSING else cell
 
 
+def cleaned(frame: pd.DataFrame, wanted: list[str], ranges: dict) -> tuple[pd.DataFrame, list[str]]:
+    """``frame`` with the ``wanted`` columns called so whatever their case, and without values of
+    `registry.variables` that cannot be; notes on both.
+
+    ``ranges`` replaces the registry's. Raises `BadInput` for a variable that is a number of which
+    no value is one.
+    """
+    alike = {find_column(list(frame), name): name for name in wanted if name not in frame}
+    alike.pop(None, None)
+    frame = frame.rename(columns=alike)
+    notes = [f"the table's column {old} is taken as {new}" for old, new in alike.items()]
+    for name, variable in variables().items():
+        if name not in frame or name in metrics():
+            continue
+        limits = limits_of(name, ranges)
+        cells = frame[name].map(lambda text, v=variable, m=limits: read_cell(text or "", v, m))
+        values = [cell.value for cell in cells]
+        if variable.range and frame[name].notna().any() and not any(v is not None for v in values):
+            first = frame[name].dropna().iloc[0]
+            raise BadInput(
+                f"column {name} holds no number that can be one: '{short(first)}' and so on", "",
+                "write numbers with a point, or set participants.columns to another column",
+            )  # fmt: skip
+        said = [f"{frame.loc[i, 'participant_id']}: {name} {cell.problem}"
+                for i, cell in cells.items() if cell.problem]  # fmt: skip
+        notes += said[:MOST_CELLS]
+        notes += [f"{name}: {len(said)} cells in all"] if len(said) > MOST_CELLS else []
+        texts = [v if isinstance(v, str) or v is None else f"{v:.10g}" for v in values]
+        frame[name] = pd.Series(texts, frame.index, dtype=object)
+    return frame, notes
+
+
 def without_rejected(
     frame: pd.DataFrame, rejected: list[dict]
 ) -> tuple[pd.DataFrame, dict[int, list[str]]]:
@@ -161,6 +211,9 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
     ]
+    comma = [n for n in covariates if n not in settings["categorical"] and _comma(frame[n])]
+    if comma:
+        raise BadInput(f"column {comma[0]} has numbers with a comma", "", "write them with a point")
     wider = [v for m in columns["metrics"] for v in axis_versions(m)] + features
     also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
     return Plan(
@@ -197,13 +250,14 @@ def select(
     frame: pd.DataFrame,
     plan: Plan,
     settings: dict,
-    exclude: list[str],
+    out: dict[str, str],
     rejected: dict[int, list[str]] | None = None,
 ) -> Cohort:
     """The analysed subjects: those of a group, one session each, numbers as numbers.
 
-    ``rejected``: reasons of `without_rejected`. A row that has no metric left leaves; one that has
-    stays with what is left, and is listed all the same.
+    ``out``: who takes no part, and why, by name (participant_id, and _ and session_id where there
+    is one). ``rejected``: reasons of `without_rejected`. A row without any metric leaves; one that
+    has some left stays with these, and is listed all the same where a rater rejected the others.
     """
     left_out: list[dict] = []
 
@@ -213,8 +267,9 @@ def select(
         )
 
     names = frame["participant_id"] + ("_" + frame["session_id"].astype("string")).fillna("")
-    excluded = names.isin(exclude) | frame["participant_id"].isin(exclude)
-    leave(excluded, "excluded by the configuration (exclude)")
+    excluded = names.isin(list(out))
+    for name, reason in out.items():
+        leave(names == name, f"{reason} of the configuration")
     no_group = ~excluded & frame["group"].isna()
     leave(no_group, "no group in the table")
     other = ~excluded & ~no_group & ~frame["group"].isin(plan.groups)
@@ -226,6 +281,10 @@ def select(
             kept = "" if empty else " (the other metrics are analysed)"
             leave(pd.Series(frame.index == row, frame.index), "; ".join(reasons) + kept)
             usable = usable.drop(index=row) if empty else usable
+    empty = usable[list(dict.fromkeys([*plan.metrics, *plan.also]))].isna().all(axis=1)
+    if plan.metrics:
+        leave(pd.Series(frame.index.isin(usable.index[empty]), frame.index), "no metric")
+        usable = usable[~empty].copy()
     if not len(usable):
         raise BadInput("nobody can be analysed", "", "see stats.groups and exclude")
     notes = [
@@ -241,13 +300,16 @@ def select(
             usable[name], wrong = _numbers(usable[name])
             notes += [f"{name}: '{value}' is not a number and counts as missing" for value in wrong]
     usable["group"] = pd.Categorical(usable["group"], plan.groups, ordered=True)
-    chosen = _one_session(usable, settings["session"])
+    ordered = order(usable, settings["sessions"])
+    usable[NUMBER], usable[YEARS] = ordered.number, ordered.years
+    chosen = choose(usable, settings["session"], ordered)
     several = usable["participant_id"].duplicated(keep=False)
     if several.any():
         notes.append(
             f"{usable.loc[several, 'participant_id'].nunique()} subjects have several sessions; "
             f"the {settings['session']} one is analysed, all of them in the mixed model"
         )
+        notes.append(ordered.problem or f"sessions are in order by {ordered.basis}")
     leave(
         pd.Series(frame.index.isin(usable.index[~chosen]), frame.index),
         f"not the session that is analysed (stats.session: {settings['session']})",
@@ -255,7 +317,12 @@ def select(
     kept = [*IDENTITY, *(c for c in CARRIED if c in usable), *plan.columns]
     usable = usable[list(dict.fromkeys(kept))]
     return Cohort(
-        usable[chosen].reset_index(drop=True), usable.reset_index(drop=True), plan, left_out, notes
+        usable[chosen].reset_index(drop=True),
+        usable.reset_index(drop=True),
+        plan,
+        left_out,
+        notes,
+        ordered,
     )
 
 
@@ -263,7 +330,7 @@ def reload(table: str | Path, plan: dict) -> tuple[pd.DataFrame, Plan]:
     """A table of analysed subjects as it was written, and its plan."""
     plan = Plan(**plan)
     frame = read(table, {})
-    for name in plan.columns:
+    for name in [*plan.columns, *(c for c in TIMES if c in frame)]:
         if name not in plan.categorical:
             frame[name] = frame[name].astype(float)
     frame["group"] = pd.Categorical(frame["group"], plan.groups, ordered=True)
@@ -285,19 +352,9 @@ def axis_versions(metric: str) -> list[str]:
     return [metric]
 
 
-def _one_session(frame: pd.DataFrame, rule: str) -> pd.Series:
-    """Which rows are analysed: per subject the first, the last, or the session of this label."""
-    if rule in ("first", "last"):
-        ordered = frame["session_id"].map(session_order).sort_values(kind="stable")
-        repeated = frame.loc[ordered.index, "participant_id"].duplicated(keep=rule)
-        return ~repeated.reindex(frame.index)
-    return frame["session_id"] == rule
-
-
-def session_order(label: str | None) -> tuple:
-    """Sorts ses-2 before ses-10, and no label first."""
-    parts = re.split(r"(\d+)", label if isinstance(label, str) else "")
-    return tuple((part.isdigit(), int(part) if part.isdigit() else part) for part in parts if part)
+def _comma(column: pd.Series) -> bool:
+    """Whether words of a column are numbers with a decimal comma."""
+    return bool(column.dropna().str.fullmatch(r"-?\d+,\d+").any())
 
 
 def _numeric(column: pd.Series) -> bool:

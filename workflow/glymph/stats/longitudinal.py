@@ -8,33 +8,37 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from glymph.stats.cohort import Plan, session_order
+from glymph.stats.cohort import Plan
 from glymph.stats.design import (
     NotComputable,
     check_estimable,
     covariate_design,
     indicators,
 )
+from glymph.stats.sessions import NUMBER, YEARS
 
-TIME = "session_number"
+UNITS = {YEARS: "year", NUMBER: "session"}
+"""What time is counted in, by its column: years wherever they are known."""
 
 
-def with_time(frame: pd.DataFrame) -> pd.DataFrame:
-    """``frame`` with the sessions of each subject numbered from 0, in the order of their labels."""
-    keys = frame["session_id"].map(session_order)
-    ordered = frame.loc[keys.sort_values(kind="stable").index]
-    return ordered.assign(**{TIME: ordered.groupby("participant_id").cumcount()})
+def at_first_age(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the age of each subject's first session in all its sessions."""
+    if "age" not in frame:
+        return frame
+    ordered = frame.sort_values(NUMBER, kind="stable")
+    return frame.assign(age=ordered.groupby("participant_id")["age"].transform("first"))
 
 
 def mixed_model(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
-    """Change of ``metric`` per session, by group: rows of one term each.
+    """Change of ``metric`` per year (per session, where years are not known), by group: rows of
+    one term each.
 
-    metric ~ covariates + group * session + (1 | subject), by restricted maximum likelihood
-    (Laird and Ware 1982, 10.2307/2529876), Wald tests. What cannot be fitted gives one row with
-    the reason.
+    metric ~ covariates + group * time + (1 | subject), by restricted maximum likelihood (Laird and
+    Ware 1982, 10.2307/2529876), Wald tests. Age is that of a subject's first session: what passes
+    after it is time. What cannot be fitted gives one row with the reason.
     """
     try:
-        return _fit(with_time(frame), metric, plan)
+        return _fit(at_first_age(frame), metric, plan)
     except NotComputable as error:
         return [{"metric": metric, "term": "none", "reason": str(error)}]
 
@@ -47,13 +51,16 @@ def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
         raise NotComputable(f"{subjects} subjects have more than one session with this metric")
     present = [g for g in plan.groups if (have["group"] == g).any()]
     design = covariate_design(have, plan.covariates, plan.categorical)
-    time = have[TIME].to_numpy(float)
-    names, columns = ["session"], [time]
+    column = YEARS if have[YEARS].notna().all() else NUMBER
+    if have[column].isna().any():
+        raise NotComputable("the order of sessions is not known")
+    time, unit = have[column].to_numpy(float), UNITS[column]
+    names, columns = [unit], [time]
     if len(present) > 1:
         groups = indicators(have["group"], present)
         check_estimable(design.matrix, groups)
         for k, group in enumerate(present[1:]):
-            names += [f"{group} vs {present[0]}", f"session x {group} vs {present[0]}"]
+            names += [f"{group} vs {present[0]}", f"{unit} x {group} vs {present[0]}"]
             columns += [groups[:, k], groups[:, k] * time]
     matrix = np.column_stack([design.matrix, *columns])
     y = have[metric].to_numpy(float)
@@ -81,12 +88,15 @@ def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
         row |= {"z": float(np.asarray(model.tvalues)[k]), "p": p}
         rows.append(row | sizes | {"note": "; ".join(notes) or None})
     if len(present) > 1:
-        which = [first + names.index(n) for n in names if n.startswith("session x")]
+        which = [first + names.index(n) for n in names if n.startswith(f"{unit} x")]
         wald = model.wald_test(np.eye(len(model.params))[which], scalar=True)
-        row = {"metric": metric, "term": "session x group", "statistic": float(wald.statistic)}
+        row = {"metric": metric, "term": f"{unit} x group", "statistic": float(wald.statistic)}
         rows.append(row | {"p": float(wald.pvalue)} | sizes)
     return rows
 
 
-def mixed_models(everything: pd.DataFrame, plan: Plan) -> list[dict]:
+def mixed_models(everything: pd.DataFrame, plan: Plan, problem: str = "") -> list[dict]:
+    """`mixed_model` of every metric; none where ``problem`` says why sessions have no order."""
+    if problem:
+        return [{"metric": m, "term": "none", "reason": problem} for m in plan.metrics]
     return [row for metric in plan.metrics for row in mixed_model(everything, metric, plan)]

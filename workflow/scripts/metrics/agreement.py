@@ -3,6 +3,7 @@
 from glymph.common.errors import read_stop
 from glymph.common.images import read_json, write_json
 from glymph.common.job import run
+from glymph.common.names import Unit
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.inputs.cohort import load_participants
@@ -11,11 +12,11 @@ from glymph.metrics.agreement import DESCRIPTIONS, KEYS, long_table, summary
 
 def main(snakemake):
     participants = load_participants(snakemake.params.config)
-    people = participants.rows if participants else {}
     units = []
     for path, (subject, session) in zip(snakemake.input.facts, snakemake.params.units, strict=True):
         if not read_stop(path):
-            group = people.get(subject, {}).get("group")
+            unit = Unit.from_prefix("_".join(filter(None, (subject, session))))
+            group = participants.of(unit).get("group") if participants else None
             identity = {"participant_id": subject, "session_id": session, "group": group}
             units.append((identity, read_json(path)["rows"]))
     rows = long_table(units)

@@ -12,14 +12,16 @@ from glymph.metrics.flags import FLAG_COLUMNS, flag_rows
 
 def main(snakemake):
     config, out = snakemake.params.config, snakemake.output
-    scans = read_index(snakemake.params.index_file)
+    index, out_of_run = read_index(snakemake.params.index_file), snakemake.params.left_out
     records = [read_json(path) for path in snakemake.input.records]
-    participants = load_participants(config)
+    participants = load_participants(config, index.scans)
     used = [name for name, column in config["participants"]["columns"].items() if column]
     flagged = flag_rows(records, config["qc"]["outlier_z"])
     rows, columns = table(records, participants, used, config["alps"]["axes"], flagged)
-    without = unmatched(scans, participants, config["exclude"]) if participants else []
-    left_out = exclusions(scans, records, participants, without, config["exclude"], config["epvs"])
+    without = unmatched(index.scans, participants, out_of_run) if participants else []
+    left_out = exclusions(
+        index.scans, records, participants, without, out_of_run, index.unused, config["epvs"]
+    )
     write_tsv(rows, out.table, columns)
     write_json(describe(columns, dict(config), software()), out.description)
     write_tsv(left_out, out.exclusions, EXCLUSION_COLUMNS)

@@ -6,7 +6,7 @@ from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.tables import read_tsv
-from glymph.stats.cohort import read, select, settle, without_rejected
+from glymph.stats.cohort import cleaned, read, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 
@@ -15,10 +15,13 @@ def main(snakemake):
     params, out = snakemake.params, snakemake.output
     settings = params.settings
     frame = read(snakemake.input.table, params.columns)
+    features = [name for names in settings["features"].values() for name in names]
+    wanted = [*settings["metrics"], *settings["scores"], *settings["covariates"], *features]
+    frame, cells = cleaned(frame, wanted, params.ranges)
     frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
     plan = settle(frame, settings, params.groups)
-    cohort = select(frame, plan, settings, params.exclude, rejected)
-    analysed, notes = cohort.frame, list(cohort.notes)
+    cohort = select(frame, plan, settings, params.left_out, rejected)
+    analysed, notes = cohort.frame, [*cells, *cohort.notes]
     if settings["site"] == "combat":
         analysed, more = combat(analysed, plan)
         notes += more
@@ -27,7 +30,9 @@ def main(snakemake):
     write("analysed", cohort.everything.to_dict("records"), out.sessions, made)
     write("left_out", cohort.left_out, out.left_out, made)
     counts = analysed["group"].value_counts().reindex(plan.groups)
-    write_json({"plan": asdict(plan), "n": counts.to_dict(), "notes": notes} | made, out.decisions)
+    sessions = {"basis": cohort.order.basis, "problem": cohort.order.problem}
+    decided = {"plan": asdict(plan), "n": counts.to_dict(), "notes": notes, "sessions": sessions}
+    write_json(decided | made, out.decisions)
     print(f"{len(analysed)} analysed, {len(cohort.left_out)} left out", *notes, sep="\n")
 
 

@@ -10,8 +10,10 @@ from glymph.stats.tables import write
 
 def main(snakemake):
     source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
-    frame, plan = reload(source.sessions, read_json(source.decisions)["plan"])
-    write("longitudinal", mixed_models(frame, plan), out.table,
+    decided = read_json(source.decisions)
+    frame, plan = reload(source.sessions, decided["plan"])
+    rows = mixed_models(frame, plan, decided["sessions"]["problem"])
+    write("longitudinal", rows, out.table,
           stamp([source.sessions], dict(settings)))  # fmt: skip
 
 

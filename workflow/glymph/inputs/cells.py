@@ -1,0 +1,73 @@
+"""Cells and columns of people's tables: which column a variable is, and what a cell says."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+
+from glymph.common.errors import short
+from glymph.common.registry import Variable, variables
+from glymph.common.tables import MISSING
+
+TOP_CODED = re.compile(r"(?:[>≥]\s*)?(\d+(?:\.\d+)?)\s*\+?")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The value of a cell (None where missing), and what is wrong with it or was made of it."""
+
+    value: str | float | None
+    problem: str = ""
+
+
+def find_column(header: list[str], wanted: str) -> str | None:
+    """The column of ``header`` called ``wanted``, else the only one that differs by case alone."""
+    if wanted in header:
+        return wanted
+    alike = [name for name in header if name.lower() == wanted.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def near_columns(header: list[str], variable: Variable, wanted: str) -> list[str]:
+    """Columns that may be meant by ``variable``, whose configured column ``wanted`` is absent."""
+    lower = {name.lower(): name for name in header}
+    words = [wanted.lower(), variable.name, *variable.known_as]
+    found = [lower[word] for word in words if word in lower]
+    if len(wanted) > 3:  # "age" is like "dose"
+        found += [lower[n] for n in difflib.get_close_matches(wanted.lower(), lower, cutoff=0.75)]
+    return list(dict.fromkeys(found))
+
+
+def read_cell(text: str, variable: Variable, limits: tuple[float, float] | None) -> Cell:
+    """What a cell says of ``variable``; ``limits``: lowest and highest value of a number."""
+    if text.lower() in MISSING:
+        return Cell(None)
+    if variable.range is None:
+        if text in variable.missing:
+            return Cell(None, f"is '{text}', a code for unknown; taken as missing")
+        return Cell(text)
+    coded = TOP_CODED.fullmatch(text)
+    value = _number(coded[1] if coded else text)
+    if value is None:
+        return Cell(None, f"is '{short(text)}', not a number; taken as missing")
+    low, high = limits or variable.range
+    if not low <= value <= high:
+        outside = f"is {short(text)}, outside {low:g} to {high:g}; taken as missing"
+        return Cell(None, outside)
+    top = coded and not text.replace(".", "").isdecimal()
+    return Cell(value, f"is '{short(text)}'; taken as {value:g}" if top else "")
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def limits_of(variable: str, ranges: dict) -> tuple[float, float] | None:
+    """The configured or the registry's range of a variable."""
+    return tuple(ranges[variable]) if variable in ranges else variables()[variable].range

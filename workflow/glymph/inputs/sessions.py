@@ -1,0 +1,93 @@
+"""What sessions.tsv and scans.tsv of a dataset say of sessions: when they were, and how people were
+then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from glymph.common.bids import parse, same
+from glymph.common.errors import Stop, short
+from glymph.common.tables import MISSING, TableError, read_table
+from glymph.inputs.cells import find_column
+from glymph.inputs.index import Scan
+from glymph.inputs.participants import Participants, Values, check_row
+
+NO_TABLE = Participants({}, {}, frozenset(), has_table=False)
+KINDS = ("T1w", "dwi", "T2w", "FLAIR")
+"""Whose time of acquisition is a session's, the first that is there."""
+
+
+def with_sessions(
+    participants: Participants | None, scans: Sequence[Scan], columns: dict, ranges: dict
+) -> Participants | None:
+    """``participants`` with what the tables beside the ``scans`` say of their sessions.
+
+    The date is acq_time of sessions.tsv, else of the image in scans.tsv; other variables of
+    `registry.variables` come from sessions.tsv. A table that cannot be read is a problem of its
+    participant.
+    """
+    known = participants or NO_TABLE
+    sessions, problems = dict(known.sessions), {k: list(v) for k, v in known.problems.items()}
+    for scan in scans:
+        unit = scan.unit
+        values, found = _of_scan(scan, columns, ranges)
+        if values:
+            key = next(
+                (k for k in sessions if k[0] == unit.participant_id and same(k[1], unit.session)),
+                (unit.participant_id, unit.session),
+            )
+            sessions[key] = sessions.get(key, {}) | values
+        for stop in found:
+            if stop not in problems.setdefault(unit.participant_id, []):
+                problems[unit.participant_id].append(stop)
+    problems = {name: stops for name, stops in problems.items() if stops}
+    if participants is None and not sessions and not problems:
+        return None
+    return replace(known, sessions=sessions, problems=problems)
+
+
+def _of_scan(scan: Scan, columns: dict, ranges: dict) -> tuple[Values, list[Stop]]:
+    values: Values = {}
+    problems: list[Stop] = []
+    for path in sorted(scan.tables, key=lambda p: parse(Path(p).name).suffix == "sessions"):
+        try:
+            header, rows = read_table(path)
+        except TableError as error:
+            problems.append(Stop(f"{error}; not used", "", "", "inputs"))
+            continue
+        if parse(Path(path).name).suffix == "scans":
+            said, found = {"acq_time": _acquired(scan, header, rows)}, []
+        else:
+            said, found = _of_session(scan, path, header, rows, columns, ranges)
+        values |= {k: v for k, v in said.items() if v is not None}
+        problems += [Stop(text, path, "correct the cell or write n/a", "inputs") for text in found]
+    return values, problems
+
+
+def _of_session(scan, path, header, rows, columns, ranges) -> tuple[Values, list[str]]:
+    """What the row of the unit's session in sessions.tsv says."""
+    column = find_column(header, "session_id")
+    if not column or not scan.unit.session:
+        return {}, []
+    used = {v: find_column(header, c) for v, c in (columns | {"acq_time": "acq_time"}).items() if c}
+    used = {variable: name for variable, name in used.items() if name}
+    for number, row in rows:
+        if same(row[column].removeprefix("ses-"), scan.unit.session):
+            where = f"{short(Path(path).name)}, line {number}"
+            return check_row(row, used, None, ranges, where)
+    return {}, []
+
+
+def _acquired(scan: Scan, header: list[str], rows: list) -> str | None:
+    """acq_time of the unit's image in scans.tsv."""
+    name, time = find_column(header, "filename"), find_column(header, "acq_time")
+    if not name or not time:
+        return None
+    times = {row[name]: row[time] for _, row in rows if row[time].lower() not in MISSING}
+    for kind in KINDS:
+        for file, when in times.items():
+            if kind in scan.files and file and scan.files[kind].endswith(f"/{file}"):
+                return when
+    return None

@@ -1,0 +1,189 @@
+"""What lies in a BIDS folder: the images that this workflow can use, and what it cannot.
+
+Only names are read. Every image of a kind in use is either in the survey or among what is unused,
+with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from glymph.common.bids import DESCRIPTION, IMAGE_ENDINGS, Name, parse
+from glymph.common.errors import Stop, short
+from glymph.common.names import LABEL, Unit
+
+PLACES = {"T1w": "anat", "T2w": "anat", "FLAIR": "anat", "dwi": "dwi", "epi": "fmap"}
+"""The suffixes in use, and the folder in which BIDS has them."""
+ELSEWHERE = ("func", "meg", "eeg", "ieeg", "pet", "beh", "perf", "micr", "motion", "nirs", "mrs")
+"""Folders of other kinds of data, which may hold very many files."""
+OTHER_IMAGES = (".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".nrrd", ".mif", ".mif.gz", ".dcm")
+MEANT = {word.lower(): word for word in PLACES} | {"t1": "T1w", "t2": "T2w", "dti": "dwi"}
+"""What people call an image of a kind in use, in lower case."""
+ODD_FOLDER = re.compile(r"sub([-_ ]|\d)", re.IGNORECASE)
+SESSION = re.compile(r"ses([-_ ]|\d)", re.IGNORECASE)
+
+
+class DatasetError(ValueError):
+    """The dataset as a whole cannot be read; the message names the place and the cure."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a kind in use: its ``path``, and its ``name`` taken apart."""
+
+    path: str
+    name: Name
+
+    @property
+    def own_unit(self) -> tuple[str | None, str | None]:
+        """Subject and session by its name, whatever folder it lies in."""
+        return self.name.entities.get("sub"), self.name.entities.get("ses")
+
+
+@dataclass
+class Survey:
+    """``images`` by unit and suffix (`PLACES`), ``fieldmaps`` of those and of other units, the
+    paths of a unit's ``tables`` (sessions, scans), and what is ``unused``: (participant_id or the
+    folder's name, session_id or None, why). A unit is what has an image other than a fieldmap."""
+
+    images: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
+    fieldmaps: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
+    tables: dict[Unit, list[str]] = field(default_factory=dict)
+    unused: list[tuple[str, str | None, Stop]] = field(default_factory=list)
+
+
+def survey(bids_dir: Path) -> Survey:
+    """Look through every subject's folder. Raises `DatasetError` where there is no dataset."""
+    if not bids_dir.is_dir():
+        raise DatasetError(f"bids_dir '{bids_dir}' is no folder; set bids_dir to your BIDS dataset")
+    if not (bids_dir / DESCRIPTION).is_file():
+        raise DatasetError(
+            f"{bids_dir}/{DESCRIPTION} is missing; every BIDS dataset has one "
+            '(at least {"Name": "...", "BIDSVersion": "1.10.0"})'
+        )
+    found = Survey()
+    for entry in _entries(bids_dir):
+        if re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_dir():
+            _subject(Path(entry.path), found)
+        elif ODD_FOLDER.match(entry.name) and (entry.is_dir() or _is_image(entry.name)):
+            found.unused.append((short(entry.name), None, _odd_name(entry, "a subject")))
+    if not found.images:
+        reasons = "".join(f"\n  - {stop}" for *_, stop in found.unused[:5])
+        raise DatasetError(
+            f"{bids_dir} holds no sub-*/ folder with a T1w, T2w, FLAIR or dwi image; is it a BIDS "
+            f"dataset?{reasons}"
+        )
+    return found
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _odd_name(entry: os.DirEntry, whose: str) -> Stop:
+    if not entry.is_dir():
+        return Stop("an image outside the subjects' folders is not used", entry.path,
+                    "move it to sub-<label>/anat or sub-<label>/dwi", "inputs")  # fmt: skip
+    prefix = "ses" if whose == "a session" else "sub"
+    return Stop(
+        f"{whose}'s folder is called {prefix}- and a label of letters and digits only, so that "
+        f"'{short(entry.name)}' is not used", entry.path, "rename the folder and its files",
+        "inputs",
+    )  # fmt: skip
+
+
+def _subject(folder: Path, found: Survey) -> None:
+    subject = folder.name.removeprefix("sub-")
+    before, said = len(found.images), len(found.unused)
+    for entry in _entries(folder):
+        if not entry.is_dir():
+            _outside(entry, Unit(subject), found)
+        elif re.fullmatch(f"ses-{LABEL}", entry.name):
+            unit = Unit(subject, entry.name.removeprefix("ses-"))
+            for inner in _entries(Path(entry.path)):
+                (_datatype if inner.is_dir() else _outside)(inner, unit, found)
+        elif SESSION.match(entry.name):
+            found.unused.append((folder.name, None, _odd_name(entry, "a session")))
+        else:
+            _datatype(entry, Unit(subject), found)
+    if len(found.images) == before and len(found.unused) == said:
+        stop = Stop("it holds no T1w, T2w, FLAIR or dwi image, and is not used", str(folder),
+                    "add the images, if they were acquired", "inputs")  # fmt: skip
+        found.unused.append((folder.name, None, stop))
+
+
+def _outside(entry: os.DirEntry, unit: Unit, found: Survey) -> None:
+    """A file directly in the folder of a subject or session."""
+    name = parse(entry.name)
+    if name and name.ending == ".tsv" and name.suffix in ("sessions", "scans"):
+        found.tables.setdefault(unit, []).append(entry.path)
+    elif _kind(entry.name, ""):
+        stop = _unusable(entry.path, "")
+        found.unused.append((unit.participant_id, unit.session_id, stop))
+
+
+def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
+    if folder.name in ELSEWHERE:
+        return
+    if folder.name not in PLACES.values():
+        lost = [
+            os.path.join(place, name)
+            for place, _, names in os.walk(folder.path)
+            for name in sorted(names)
+            if _kind(name, "")
+        ]
+        whose = unit.participant_id, unit.session_id
+        found.unused += [(*whose, _unusable(path, folder.name)) for path in lost]
+        return
+    own: dict[str, list[Image]] = {}
+    for entry in _entries(Path(folder.path)):
+        kind = _kind(entry.name, folder.name)
+        stop = kind and _unusable(entry.path, folder.name)
+        if stop:
+            found.unused.append((unit.participant_id, unit.session_id, stop))
+        elif kind:
+            own.setdefault(kind, []).append(Image(entry.path, parse(entry.name)))
+    place = found.images if own.keys() - {"epi"} else found.fieldmaps
+    if own:
+        place.setdefault(unit, {}).update(own)
+
+
+def _is_image(name: str) -> bool:
+    return name.endswith((*IMAGE_ENDINGS, *OTHER_IMAGES)) and not name.startswith(".")
+
+
+def _kind(name: str, folder: str) -> str | None:
+    """The suffix in use that a file has or seems to mean; "image" for one in ``folder`` anat or dwi
+    that has no BIDS name at all; None for what is of no use here."""
+    if not _is_image(name):
+        return None
+    known = parse(name)
+    if known and known.suffix in PLACES:
+        return known.suffix
+    word = re.split("[_.]", name[: name.index(".")])[-1].lower()
+    if word in MEANT:
+        return MEANT[word]
+    return "image" if known is None and folder in ("anat", "dwi") else None
+
+
+def _unusable(path: str, folder: str) -> Stop | None:
+    """Why an image that lies in ``folder`` of a subject is not used; None where it is."""
+    name = parse(os.path.basename(path))
+    if not path.endswith(IMAGE_ENDINGS):
+        return Stop(
+            "it is no NIfTI image, and is not used", path, "convert it to .nii.gz", "inputs"
+        )
+    if name is None or name.suffix not in PLACES:
+        return Stop("its name is no BIDS name, so that it is not used", path,
+                    "rename it, as sub-01_T1w.nii.gz or sub-01_dwi.nii.gz", "inputs")  # fmt: skip
+    place = PLACES[name.suffix]
+    if folder != place:
+        return Stop(f"it lies outside the folder {place}/, and is not used", path,
+                    f"move it to {place}/", "inputs")  # fmt: skip
+    return None
