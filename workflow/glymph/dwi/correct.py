@@ -49,8 +49,7 @@ def correct(
     """
     image = load(files["dwi"])
     table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
-    keep, left_out = select_shells(table, settings["b_max"]), len(table)
-    left_out -= len(keep)
+    keep = select_shells(table, settings["b_max"])
     data, table = array(image)[..., keep], table.select(keep)
     mask = brain_mask(data[..., table.is_b0].mean(axis=-1), image.affine)
     check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
@@ -73,9 +72,9 @@ def correct(
     mask = brain_mask(b0, image.affine)
     centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     facts = {
-        "left_out": left_out,
         "gradient_check": check,
         "distortion": method,
+        "volumes": image.shape[3],
         "volumes_used": [int(v) for v in keep],
         "directions": table.directions(),
         "notes": notes,

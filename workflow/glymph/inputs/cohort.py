@@ -79,7 +79,11 @@ class Cohort:
     def summary(self) -> list[str]:
         """Lines for the user at the start: what was found, and what is wrong with it."""
         kinds = ", ".join(f"{k} {sum(k in s.files for s in self.scans)}" for k in IMAGE_KINDS)
-        lines = [f"Found {len(self.scans)} subject-sessions ({kinds})."]
+        people = len({scan.unit.subject for scan in self.scans})
+        lines = [
+            f"Found {len(self.scans)} subject-sessions ({kinds}) of {people} subjects; "
+            f"{len(self.unused)} files or folders not used."
+        ]
         if self.left_out:
             lines.append(f"Left out by the configuration: {short(', '.join(self.left_out), WIDE)}.")
         unclear = [
@@ -90,10 +94,9 @@ class Cohort:
         ]
         lines += [f"Left out: {problem}" for problem in unclear]
         if self.unused:
-            lines.append(f"{len(self.unused)} files or folders not used:")
-            lines += [f"  - {one.stop}" for one in self.unused[:MOST_LINES]]
+            lines += [f"Not used: {one.stop}" for one in self.unused[:MOST_LINES]]
         if len(self.unused) > MOST_LINES:
-            lines.append("  - and so on; group/exclusions.tsv will list all of them")
+            lines.append(f"Not used: {len(self.unused)} files in all; see group/exclusions.tsv")
         if self.participants is None or not self.participants.has_table:
             lines.append("No participants table: the cohort table will have no groups or scores.")
         if self.participants is not None:

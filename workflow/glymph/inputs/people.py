@@ -67,6 +67,6 @@ def _named(entry: str, rows: Iterable[Row], key: str) -> list[Row]:
             "the label in full, in quotes"
         )
     names = sorted({r.name for r in rows} | {f"sub-{r.subject}" for r in rows})
-    near = difflib.get_close_matches(f"sub-{entry.removeprefix('sub-')}", names, n=3)
+    near = difflib.get_close_matches(f"sub-{entry.removeprefix('sub-')}", names, n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {short(', '.join(names))}"
     raise NobodyError(f"{key}: nobody is called '{short(entry)}'; {hint}")

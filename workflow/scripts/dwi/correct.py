@@ -29,7 +29,7 @@ def main(snakemake):
     metrics = summary(done.motion) | {
         "gradient_coherence_ratio": done.facts["gradient_check"]["ratio"],
         "dwi_directions": done.facts["directions"],
-        "dwi_volumes_left_out": done.facts["left_out"],
+        "dwi_volumes_left_out": done.facts["volumes"] - len(done.facts["volumes_used"]),
     }
     facts = {"metrics": metrics, "SkullStripped": False, **done.facts}
     sources = list(params.files.values())
