@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from glymph.common.gradients import select_shells
 from glymph.common.tensors import COMPONENTS, as_components, as_matrices
-from glymph.dwi.tensor import brain_mask, fit, select_shells, snr
+from glymph.dwi.tensor import brain_mask, fit, snr
 from tests.conftest import STORAGE
 from tests.dwi.phantom import head, table
 

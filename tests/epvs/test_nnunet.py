@@ -93,7 +93,9 @@ def train(folder):
     training = nnunet(folder, "nnUNetv2_train", 801, "3d_fullres", 0, "-device", "cpu")
     log = folder / MODEL
     try:
-        while not any(f"Epoch {EPOCHS} " in path.read_text() for path in log.glob("training_log*.txt")):
+        while not any(
+            f"Epoch {EPOCHS} " in path.read_text() for path in log.glob("training_log*.txt")
+        ):
             assert training.poll() is None and time.time() < started + LONGEST_S
             time.sleep(2)
     finally:

@@ -181,7 +181,7 @@ def test_200_subjects_of_whom_20_are_broken(crowd, monkeypatch):
     assert [path for path in sound if read_stop(path)] == []
 
     records = []
-    for scan in read_index("out/inputs/index.json"):
+    for scan in read_index("out/inputs/index.json").scans:
         name = scan.unit.prefix
         places = {kind: Path(f"out/{name}/inputs/{name}_{kind}.json") for kind in ("T1w", "dwi")}
         for kind, place in places.items():
@@ -193,8 +193,8 @@ def test_200_subjects_of_whom_20_are_broken(crowd, monkeypatch):
         records.append(unit_record(scan.unit, [], [str(path) for path in places.values()]))
     found, _ = table(records, None, [], "native", [])
     assert [row["participant_id"] for row in found] == [f"sub-{n:03}" for n in range(1, 201)]
-    scans = read_index("out/inputs/index.json")
-    listed = exclusions(scans, records, None, [], [], {"engine": "none"})
+    scans = read_index("out/inputs/index.json").scans
+    listed = exclusions(scans, records, None, [], {}, {"engine": "none"})
     assert [row["participant_id"] for row in listed] == sorted(broken)
     for row in listed:
         kind, reason = broken[row["participant_id"]]

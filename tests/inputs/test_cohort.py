@@ -11,7 +11,14 @@ import yaml
 
 from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, start, unmatched
 from glymph.inputs.config import ConfigError, check_config, settle_types
-from glymph.inputs.index import DatasetError, read_index, read_path_table, scan_bids, write_index
+from glymph.inputs.index import (
+    DatasetError,
+    read_bids,
+    read_index,
+    read_path_table,
+    scan_bids,
+    write_index,
+)
 from glymph.inputs.participants import ParticipantsError, read_participants
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,7 +170,7 @@ def test_index_round_trip_and_no_needless_write(bids, tmp_path):
     before = path.stat().st_mtime_ns
     write_index(scans, path)
     assert path.stat().st_mtime_ns == before
-    assert read_index(path) == scans
+    assert read_index(path).scans == scans
 
 
 def test_no_dataset(tmp_path):
@@ -178,16 +185,30 @@ def test_no_dataset(tmp_path):
 
 
 def test_path_table(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("a/t1.nii.gz", "d.nii.gz", "d.bval"):
+        (tmp_path / name).touch()
     table = tmp_path / "t.tsv"
     table.write_text(
         "participant_id\tsession_id\tT1w\tdwi\tbval\n"
         "sub-01\tses-1\ta/t1.nii.gz\tn/a\tn/a\n"
-        "02\t\t\t/x/d.nii.gz\t/x/d.bval\n"
+        f"02\t\t\t{tmp_path}/d.nii.gz\t{tmp_path}/d.bval\n"
     )
     first, second = read_path_table(table)
     assert first.files == {"T1w": str(tmp_path / "a/t1.nii.gz")}
     assert second.unit.prefix == "sub-02"
-    assert second.files["bval"] == "/x/d.bval"
+    assert second.files["bval"] == str(tmp_path / "d.bval")
+
+
+def test_a_file_of_a_path_table_that_is_not_there_is_that_row_s_problem(tmp_path):
+    (tmp_path / "t1.nii.gz").touch()
+    table = tmp_path / "t.tsv"
+    table.write_text("participant_id\tT1w\tdwi\n1\tt1.nii.gz\tnowhere.nii.gz\n2\tno.nii.gz\t\n")
+    first, second = read_path_table(table)
+    assert set(first.files) == {"T1w"}
+    assert first.problems["dwi"].file == str(tmp_path / "nowhere.nii.gz")
+    assert second.files == {}
+    assert "no such file" in second.problems["T1w"].reason
 
 
 @pytest.mark.parametrize(
@@ -260,7 +281,7 @@ def test_prepare_and_reread_agree_and_reread_searches_nothing(bids, config, tmp_
     config["exclude"] = ["sub-02"]
     first = prepare(config)
     start(first, config, index)
-    monkeypatch.setattr("glymph.inputs.cohort.scan_bids", None)
+    monkeypatch.setattr("glymph.inputs.cohort.read_bids", None)
     assert reread(config, index).scans == first.scans
     assert list(first.by_prefix) == ["sub-01"]
 
@@ -369,7 +390,177 @@ def test_an_image_in_another_s_folder_is_nobody_s(tmp_path, bids, name):
     assert found["sub-01"].problems["T1w"].file.endswith(f"{name}.nii.gz")
 
 
-def test_a_subject_without_a_bids_label_stops_the_start(tmp_path, bids):
-    bids("sub-0_2/anat/sub-0_2_T1w.nii.gz")
-    with pytest.raises(DatasetError, match=r"sub-0_2.*letters and digits only"):
-        scan(tmp_path)
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("sub-0_2/anat/sub-0_2_T1w.nii.gz", "letters and digits only"),
+        ("sub-01/ses-pre_op/anat/sub-01_ses-pre_op_T1w.nii.gz", "letters and digits only"),
+        ("Sub-02/anat/sub-02_T1w.nii.gz", "letters and digits only"),
+        ("sub-02_T1w.nii.gz", "outside the subjects' folders"),
+        ("sub-01/sub-01_run-2_T1w.nii.gz", "outside the folder anat/"),
+        ("sub-01/dwi/sub-01_run-2_T1w.nii.gz", "outside the folder anat/"),
+        ("sub-01/visit1/anat/sub-01_T1w.nii.gz", "outside the folder anat/"),
+        ("sub-01/anat/sub-01_t1w.nii.gz", "no BIDS name"),
+        ("sub-01/anat/MPRAGE 1.nii.gz", "no BIDS name"),
+        ("sub-01/anat/sub-01_run-2_T1w.mgz", "no .nii or .nii.gz"),
+        ("sub-02/func/sub-02_task-rest_bold.nii.gz", "no T1w, T2w, FLAIR or dwi image"),
+    ],
+)
+def test_what_is_badly_named_is_listed_and_stops_nobody(tmp_path, bids, path, reason):
+    bids(path)
+    found = read_bids(tmp_path / "bids", {}, "error", {})
+    assert [s.unit.prefix for s in found.scans] == ["sub-01"]
+    assert found.scans[0].files["T1w"].endswith("sub-01_T1w.nii.gz")
+    (unused,) = found.unused
+    assert reason in unused.stop.reason
+    assert unused.stop.cure
+
+
+def test_other_kinds_of_data_and_hidden_files_are_no_matter(tmp_path, bids):
+    bids("sub-01/anat/._sub-01_T1w.nii.gz", "sub-01/anat/sub-01_T1map.nii.gz", "subjects.txt",
+         "sub-01/func/sub-01_task-rest_bold.nii.gz", "sub-01/fmap/sub-01_phasediff.nii.gz",
+         "sub-01/dwi/sub-01_sbref.nii.gz", "sourcedata/sub-01/T1.nii.gz")  # fmt: skip
+    assert read_bids(tmp_path / "bids", {}, "error", {}).unused == []
+
+
+def test_only_an_image_that_is_used_makes_a_unit(tmp_path, bids):
+    """Neither sessions.tsv, nor a fieldmap, nor a functional image beside the sessions does."""
+    bids("sub-01/sub-01_sessions.tsv", "sub-03/ses-1/anat/sub-03_ses-1_T1w.nii.gz",
+         "sub-03/sub-03_sessions.tsv", "sub-03/ses-2/fmap/sub-03_ses-2_dir-PA_epi.nii.gz",
+         "sub-03/func/sub-03_bold.nii.gz")  # fmt: skip
+    assert list(scan(tmp_path)) == ["sub-01", "sub-03_ses-1"]
+
+
+def annexed(folder, path):
+    """A link of git-annex to content that was not fetched, in the place of ``path``."""
+    target = folder / path
+    target.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to("../../.git/annex/objects/aa/MD5E-s1--00/MD5E-s1--00")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("sub-02/anat/sub-02_T1w.nii.gz", "T1w"),
+        ("sub-02/dwi/sub-02_dwi.nii.gz", "dwi"),
+        ("sub-02/dwi/sub-02_dwi.bvec", "dwi"),
+        ("sub-02/dwi/sub-02_dwi.json", "dwi"),
+        ("masks/sub-02.nii.gz", "T1w"),
+    ],
+)
+def test_content_that_was_not_fetched_is_that_image_s_problem(tmp_path, bids, path, kind):
+    folder = bids("sub-02/anat/sub-02_T1w.nii.gz", "sub-02/dwi/sub-02_dwi.nii.gz",
+                  "sub-02/dwi/sub-02_dwi.bval", "sub-02/dwi/sub-02_dwi.bvec")  # fmt: skip
+    annexed(folder, path)
+    found = scan(tmp_path, mask="masks/{prefix}.nii.gz")
+    assert set(found["sub-01"].files) == {"T1w", "dwi", "bval", "bvec", "json"}
+    assert kind not in found["sub-02"].files
+    assert len({"T1w", "dwi"} & set(found["sub-02"].files)) == 1
+    assert found["sub-02"].problems[kind].cure == f"datalad get {folder / path}"
+
+
+def test_a_fieldmap_that_was_not_fetched_is_named(tmp_path, bids):
+    annexed(bids(), "sub-01/fmap/sub-01_dir-PA_epi.nii.gz")
+    found = scan(tmp_path)["sub-01"]
+    assert found.reverse == ()
+    assert "datalad get" in found.problems["fieldmap"].cure
+
+
+def test_a_participants_table_that_was_not_fetched_stops_the_start(config, bids):
+    annexed(bids(), "participants.tsv")
+    with pytest.raises(
+        CohortError, match=r"participants.tsv: its content is not here.*datalad get"
+    ):
+        prepare(config)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [({"run": 1}, True), ({"run": "01"}, True), ({"run": "1"}, True), ({"run": 2}, False),
+     ({"acquisition": "mprage"}, True), ({"acq": "MPRAGE"}, False), ({"echo": None}, True),
+     ({"run": None}, False), ({"suffix": "T1w", "acq": "mprage"}, True)],
+)  # fmt: skip
+def test_filters_compare_values_and_know_long_names(tmp_path, bids, wanted, fits):
+    bids("sub-02/anat/sub-02_acq-mprage_run-001_T1w.nii.gz")
+    found = scan(tmp_path, filters={"T1w": wanted})["sub-02"]
+    assert ("T1w" in found.files) == fits
+    if not fits:
+        assert "1 T1w image, none fits inputs.filters.T1w {" in found.problems["T1w"].reason
+
+
+@pytest.mark.parametrize(("name", "hint"), [("acquisitoin", "acquisition"), ("xyz", "entities")])
+def test_a_filter_by_what_is_no_entity_is_refused(tmp_path, bids, name, hint):
+    with pytest.raises(DatasetError, match=f"'{name}' is no entity of BIDS; .*{hint}"):
+        scan(tmp_path, filters={"T1w": {name: 1}})
+
+
+def test_runs_are_in_order_of_their_numbers_and_those_passed_over_are_named(tmp_path, bids):
+    names = [f"sub-02/anat/sub-02_run-{n}_T1w.nii.gz" for n in (2, 10, 1)]
+    bids(*names)
+    found = read_bids(tmp_path / "bids", {}, "last", {})
+    assert found.scans[1].files["T1w"].endswith("run-10_T1w.nii.gz")
+    assert sorted(Path(one.stop.file).name for one in found.unused) == [
+        "sub-02_run-1_T1w.nii.gz", "sub-02_run-2_T1w.nii.gz",
+    ]  # fmt: skip
+    assert "was chosen by inputs.several: last" in found.unused[0].stop.reason
+
+
+def test_an_image_of_another_subject_does_not_take_the_place_of_the_own_one(tmp_path, bids):
+    bids("sub-01/anat/sub-07_T1w.nii.gz")
+    found = read_bids(tmp_path / "bids", {}, "error", {})
+    assert found.scans[0].files["T1w"].endswith("sub-01_T1w.nii.gz")
+    assert "another subject" in found.unused[0].stop.reason
+
+
+@pytest.mark.parametrize(
+    "place", ["{b}", "{b}/", "{b}/../bids", "{b}/results", "{b}/sub-01", "link"]
+)
+def test_results_are_never_written_among_raw_data(config, bids, tmp_path, place):
+    folder = bids()
+    (tmp_path / "link").symlink_to(folder)
+    config["output_dir"] = place.format(b=folder) if place != "link" else str(tmp_path / "link/x")
+    settle_types(config)
+    with pytest.raises(CohortError, match="raw data are not written to.*derivatives"):
+        prepare(config)
+
+
+@pytest.mark.parametrize("place", ["bids/derivatives/glymph", "out", "bids2"])
+def test_results_may_lie_in_derivatives_or_elsewhere(config, bids, tmp_path, place):
+    bids()
+    config["output_dir"] = str(tmp_path / place)
+    assert prepare(config).scans
+
+
+def test_the_folder_of_another_dataset_is_not_written_to(config, bids, tmp_path):
+    bids()
+    (tmp_path / "out").mkdir()
+    description = tmp_path / "out/dataset_description.json"
+    for content in ('{"Name": "x"}', '{"GeneratedBy": [{"Name": "fMRIPrep"}]}', "{"):
+        description.write_text(content)
+        with pytest.raises(CohortError, match="is another dataset"):
+            prepare(config)
+    description.write_text('{"GeneratedBy": [{"Name": "glymph"}]}')
+    assert prepare(config).scans
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [("./out", "out"), ("out//x/", "out/x"), ("a/../out", "out"), ("~/out", "/home/me/out"),
+     ("$WHERE/out", "/data/out"), ("${WHERE}//out", "/data/out"), (".", ".")],
+)  # fmt: skip
+def test_paths_are_written_in_one_way(monkeypatch, written, path):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("WHERE", "/data")
+    config = copy.deepcopy(DEFAULTS) | {"output_dir": written, "template": {"t1w": written}}
+    config["participants"]["table"] = written
+    settle_types(config)
+    assert config["output_dir"] == config["participants"]["table"] == path
+    assert config["template"]["t1w"] == path
+
+
+def test_a_variable_that_is_not_set_is_named(config, bids):
+    bids()
+    config["output_dir"] = "$NOWHERE_SET/out"
+    with pytest.raises(CohortError, match=r"output_dir: '\$NOWHERE_SET/out' names a variable"):
+        prepare(config)

@@ -20,7 +20,15 @@ from hypothesis import strategies as st
 from glymph.common.errors import BadInput
 from glymph.inputs.check import check_anatomical, check_diffusion
 from glymph.inputs.config import ConfigError, check_config, settle_types
-from glymph.inputs.index import TABLE_COLUMNS, DatasetError, read_path_table, scan_bids
+from glymph.inputs.index import (
+    TABLE_COLUMNS,
+    DatasetError,
+    read_bids,
+    read_index,
+    read_path_table,
+    scan_bids,
+    write_index,
+)
 from glymph.inputs.participants import ParticipantsError, read_participants
 from tests.fuzzing import (
     JSON,
@@ -275,7 +283,7 @@ def test_a_brain_without_volume_is_missing(tmp_path, volume):
     path = put(tmp_path, "p.tsv", f"participant_id\tbrain\n1\t{volume}\n")
     found = read_participants(path, {"brain_volume_mm3": "brain"}, None)
     assert found.rows["sub-1"]["brain_volume_mm3"] is None
-    assert "not a volume" in str(found.problems["sub-1"][0])
+    assert "taken as missing" in str(found.problems["sub-1"][0])
 
 
 @fuzz(100)
@@ -308,13 +316,30 @@ def test_links_in_a_circle(tmp_path):
     refused(lambda: read_path_table(path), DatasetError, path, match="T1w is no path")
 
 
-@pytest.mark.parametrize("entity", [b"acq-\xff", b"run-99999999999999999999"])
+@pytest.mark.parametrize("entity", [b"acq-\xff", b"acq-\xc3\xbc", b"acq", b"acq-a_acq-b"])
 def test_file_names_that_are_no_bids(tmp_path, entity):
+    """Alone they make no dataset; beside another image they are listed, in text that can be
+    written."""
     folder = tmp_path / "sub-01" / "anat"
     folder.mkdir(parents=True)
     put(tmp_path, "dataset_description.json", "{}")
     Path(os.fsdecode(os.fsencode(folder) + b"/sub-01_" + entity + b"_T1w.nii.gz")).touch()
     refused(lambda: scan_bids(tmp_path, {}, "error", {}), DatasetError, tmp_path, match="BIDS name")
+    (folder / "sub-01_T1w.nii.gz").touch()
+    found = read_bids(tmp_path, {}, "error", {})
+    assert found.scans[0].files["T1w"] == str(folder / "sub-01_T1w.nii.gz")
+    assert "no BIDS name" in found.unused[0].stop.reason
+    write_index(found.scans, tmp_path / "index.json", found.unused)
+    assert read_index(tmp_path / "index.json") == found
+
+
+def test_a_run_of_twenty_digits_is_a_number_like_others(tmp_path):
+    put(tmp_path, "dataset_description.json", "{}")
+    image = tmp_path / "sub-01/anat/sub-01_run-99999999999999999999_T1w.nii.gz"
+    image.parent.mkdir(parents=True)
+    image.touch()
+    (found,) = scan_bids(tmp_path, {"T1w": {"run": 99999999999999999999}}, "error", {})
+    assert found.files["T1w"] == str(image)
 
 
 YAML = st.recursive(

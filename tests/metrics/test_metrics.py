@@ -146,7 +146,7 @@ def test_every_kind_of_absence_is_listed(tmp_path):
     stopped = record(tmp_path, Unit("01")) | {"stops": [vars(STOP)]}
     without = [("sub-09", Stop("sub-09 has no images", "", "", "inputs"))]
     rows = exclusions([scan], [stopped], people(**{"sub-02": [Stop("age is 'old'")]}), without,
-                      ["sub-07_ses-b"], EPVS)  # fmt: skip
+                      {"sub-07_ses-b": "listed under exclude"}, EPVS)  # fmt: skip
     assert [(r["participant_id"], r["session_id"], r["branch"]) for r in rows] == [
         ("sub-01", None, "anat"), ("sub-01", None, "inputs"), ("sub-02", None, "statistics"),
         ("sub-07", "ses-b", "all"), ("sub-09", None, "statistics"),
@@ -167,7 +167,7 @@ def test_every_kind_of_absence_is_listed(tmp_path):
 )
 def test_a_missing_t2w_is_told_where_it_is_missed(epvs, told):
     scan = Scan(Unit("01"), {"T1w": "t1w.nii.gz"}, (), {"T2w": Stop("no T2w image")})
-    rows = exclusions([scan], [], None, [], [], epvs)
+    rows = exclusions([scan], [], None, [], {}, epvs)
     assert [(r["branch"], "T1w alone" in r["reason"]) for r in rows] == [("epvs", True)] * told
 
 

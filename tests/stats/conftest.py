@@ -1,15 +1,19 @@
 """Settings and cohorts for the statistics."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from glymph.stats.cohort import read, select, settle
+from glymph.inputs.people import Row, left_out
+from glymph.stats.cohort import IDENTITY, cleaned, read, select, settle
 
 SETTINGS = {
     "groups": [], "metrics": ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3"],
     "scores": ["mmse", "moca"], "covariates": ["age", "sex", "education"], "categorical": ["sex"],
-    "test": "auto", "correlation": "pearson", "alpha": 0.05, "session": "first", "site": "none",
+    "test": "auto", "correlation": "pearson", "alpha": 0.05, "session": "first", "sessions": [],
+    "site": "none",
     "features": {"ALPS": ["alps_native_mean"], "EPVS": ["epvs_total_volume_mm3"]}, "folds": 5,
     "repeats": 2, "permutations": 9, "regularisation": 1.0, "scatter": "raw", "colours": {},
     "seed": 1,
@@ -38,11 +42,14 @@ def draw(sizes, seed=0, shift=0.1):
 def make(tmp_path):
     """Function from a table (and settings to change) to (cohort, settings), through the file."""
 
-    def through_file(frame, exclude=(), columns=None, **changes):
+    def through_file(frame, exclude=(), columns=None, ranges=None, **changes):
         path = tmp_path / "metrics.tsv"
         frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
         settings = SETTINGS | changes
-        table = read(path, columns or {})
-        return select(table, settle(table, settings, []), settings, list(exclude)), settings
+        table, notes = cleaned(read(path, columns or {}), settings["metrics"], ranges or {})
+        rows = [Row.of(*one) for one in table[IDENTITY].itertuples(index=False)]
+        out = left_out(rows, [], exclude)
+        cohort = select(table, settle(table, settings, []), settings, out)
+        return replace(cohort, notes=notes + cohort.notes), settings
 
     return through_file

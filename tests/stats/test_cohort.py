@@ -32,7 +32,8 @@ def test_everyone_is_analysed_or_listed_with_a_reason(make):
     cohort, _ = make(pd.concat([frame, again]), exclude=["sub-AD000", "sub-AD001_ses-1"])
     assert everyone(cohort) == 14
     assert {r["participant_id"]: r["reason"].split(" (")[0] for r in cohort.left_out} == {
-        "sub-AD000": "excluded by the configuration", "sub-AD001": "excluded by the configuration",
+        "sub-AD000": "listed under exclude of the configuration",
+        "sub-AD001": "listed under exclude of the configuration",
         "sub-AD002": "no group in the table",
         "sub-NC001": "not the session that is analysed",
         "sub-NC002": "not the session that is analysed",
@@ -88,7 +89,7 @@ def test_a_stray_word_does_not_make_categories_of_ages(make):
     cohort, _ = make(frame)
     assert cohort.plan.categorical == ["sex"]
     assert cohort.frame["age"].isna().sum() == 2
-    assert "age: 'unknown' is not a number and counts as missing" in cohort.notes
+    assert "sub-AD000: age is 'unknown', not a number; taken as missing" in cohort.notes
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_who_has_nothing_left_is_not_analysed_and_listed():
                 entry | {"participant_id": "sub-2", "item": "epvs", "leaves": "epvs"}]  # fmt: skip
     frame, reasons = without_rejected(frame, rejected)
     wanted = SETTINGS | {"metrics": ["alps_native_mean", "epvs_bg_count"]}
-    cohort = select(frame, settle(frame, wanted, []), wanted, [], reasons)
+    cohort = select(frame, settle(frame, wanted, []), wanted, {}, reasons)
     assert cohort.frame["participant_id"].tolist() == ["sub-2", "sub-3"]
     said = {row["participant_id"]: row["reason"] for row in cohort.left_out}
     assert said == {"sub-1": "brain rejected by AB", "sub-2":

@@ -79,11 +79,8 @@ class Cohort:
     def summary(self) -> list[str]:
         """Lines for the user at the start: what was found, and what is wrong with it."""
         kinds = ", ".join(f"{k} {sum(k in s.files for s in self.scans)}" for k in IMAGE_KINDS)
-        people = len({scan.unit.subject for scan in self.scans})
-        lines = [
-            f"Found {len(self.scans)} subject-sessions ({kinds}) of {people} subjects; "
-            f"{len(self.unused)} files or folders not used."
-        ]
+        number = f" {len(self.unused)} files or folders are not used." if self.unused else ""
+        lines = [f"Found {len(self.scans)} subject-sessions ({kinds}).{number}"]
         if self.left_out:
             lines.append(f"Left out by the configuration: {short(', '.join(self.left_out), WIDE)}.")
         unclear = [

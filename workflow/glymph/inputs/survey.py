@@ -71,10 +71,10 @@ def survey(bids_dir: Path) -> Survey:
         elif ODD_FOLDER.match(entry.name) and (entry.is_dir() or _is_image(entry.name)):
             found.unused.append((short(entry.name), None, _odd_name(entry, "a subject")))
     if not found.images:
-        reasons = "".join(f"\n  - {stop}" for *_, stop in found.unused[:5])
+        first = f" The first that is not used: {found.unused[0][2]}" if found.unused else ""
         raise DatasetError(
             f"{bids_dir} holds no sub-*/ folder with a T1w, T2w, FLAIR or dwi image; is it a BIDS "
-            f"dataset?{reasons}"
+            f"dataset?{first}"
         )
     return found
 
@@ -155,7 +155,8 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
 
 
 def _is_image(name: str) -> bool:
-    return name.endswith((*IMAGE_ENDINGS, *OTHER_IMAGES)) and not name.startswith(".")
+    known = name.lower().endswith((*IMAGE_ENDINGS, *OTHER_IMAGES))
+    return known and not name.startswith(".")
 
 
 def _kind(name: str, folder: str) -> str | None:
@@ -175,9 +176,10 @@ def _kind(name: str, folder: str) -> str | None:
 def _unusable(path: str, folder: str) -> Stop | None:
     """Why an image that lies in ``folder`` of a subject is not used; None where it is."""
     name = parse(os.path.basename(path))
+    path = path.encode(errors="replace").decode()  # a name that is no text
     if not path.endswith(IMAGE_ENDINGS):
         return Stop(
-            "it is no NIfTI image, and is not used", path, "convert it to .nii.gz", "inputs"
+            "it is no .nii or .nii.gz, and is not used", path, "convert or rename it", "inputs"
         )
     if name is None or name.suffix not in PLACES:
         return Stop("its name is no BIDS name, so that it is not used", path,

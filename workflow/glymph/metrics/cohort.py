@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from glymph.common.errors import Stop
@@ -121,8 +122,8 @@ def exclusions(
     participants: Participants | None,
     unmatched: list[tuple[str, Stop]],
     left_out: dict[str, str],
-    unused: list[Unused],
     epvs: dict,
+    unused: Sequence[Unused] = (),
 ) -> list[dict]:
     """Every result that does not exist, every cell and every file that was not used, and why."""
     rows = [

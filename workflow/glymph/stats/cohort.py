@@ -76,7 +76,7 @@ def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
     frame = _cells(path, separator).map(_tidy)
     header = list(frame)
     found = {n: find_column(header, c) for n, c in {**IDENTITIES, **columns}.items() if c}
-    absent = [n for n, column in found.items() if not column and n not in (columns[n], *header)]
+    absent = [n for n, c in columns.items() if c and not found[n] and n not in (c, *header)]
     if absent:
         near = near_columns(header, variables()[absent[0]], columns[absent[0]])
         hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(header)}"
@@ -288,7 +288,7 @@ def select(
     if not len(usable):
         raise BadInput("nobody can be analysed", "", "see stats.groups and exclude")
     notes = [
-        f"{name} is not in the table or has no values, and was left out"
+        f"{name} is not in the table or has no values, and was left out{_near(name, frame)}"
         for name in plan.absent if name not in settings["metrics"]
     ]  # fmt: skip
     notes += [
@@ -350,6 +350,13 @@ def axis_versions(metric: str) -> list[str]:
         if metric.startswith(f"alps_{axes}_"):
             return [metric.replace(axes, other, 1) for other in AXES]
     return [metric]
+
+
+def _near(name: str, frame: pd.DataFrame) -> str:
+    """Which columns may be meant by a variable of people that a table lacks."""
+    known = variables().get(name)
+    near = near_columns(list(frame), known, name) if known and name not in frame else []
+    return f" (if {' or '.join(near)} is meant, set participants.columns.{name})" if near else ""
 
 
 def _comma(column: pd.Series) -> bool:

@@ -20,7 +20,7 @@ def main(snakemake):
     rows, columns = table(records, participants, used, config["alps"]["axes"], flagged)
     without = unmatched(index.scans, participants, out_of_run) if participants else []
     left_out = exclusions(
-        index.scans, records, participants, without, out_of_run, index.unused, config["epvs"]
+        index.scans, records, participants, without, out_of_run, config["epvs"], index.unused
     )
     write_tsv(rows, out.table, columns)
     write_json(describe(columns, dict(config), software()), out.description)

@@ -1,0 +1,199 @@
+"""People's tables: columns under other names, codes, ranges, rows and tables of sessions."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from glymph.common.names import Unit
+from glymph.common.registry import metrics, variables
+from glymph.inputs.cohort import unmatched
+from glymph.inputs.index import Scan
+from glymph.inputs.participants import ParticipantsError, read_participants
+from glymph.inputs.sessions import with_sessions
+
+ROOT = Path(__file__).resolve().parents[2]
+COLUMNS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())["participants"]["columns"]
+
+
+def people(tmp_path, *lines, columns=None, groups=None, ranges=None):
+    """A table of these lines, cells separated by spaces."""
+    path = tmp_path / "participants.tsv"
+    path.write_text("".join("\t".join(line.split()) + "\n" for line in lines))
+    return read_participants(path, COLUMNS | (columns or {}), groups, ranges)
+
+
+def reasons(found, name="sub-01"):
+    return [stop.reason for stop in found.problems.get(name, [])]
+
+
+def test_the_configuration_knows_every_variable_of_the_registry():
+    assert set(COLUMNS) == set(variables())
+    assert [n for n, v in variables().items() if n in metrics()] == ["brain_volume_mm3"]
+
+
+@pytest.mark.parametrize("header", ["Group AGE Sex MMSE", "GROUP Age sEx mmse"])
+def test_columns_are_matched_without_regard_to_case(tmp_path, header):
+    found = people(tmp_path, f"Participant_ID {header}", "01 AD 70 F 20")
+    values = found.rows["sub-01"]
+    assert [values[n] for n in ("group", "age", "sex", "mmse")] == ["AD", 70, "F", 20]
+
+
+@pytest.mark.parametrize(
+    ("columns", "header", "message"),
+    [
+        (
+            {"age": "age_yrs"},
+            "age_years",
+            "participants.columns.age is 'age_yrs'.*did you mean age_years",
+        ),
+        (
+            {"group": "dx"},
+            "Diagnosis",
+            "participants.columns.group is 'dx'.*did you mean Diagnosis",
+        ),
+        (
+            {"sex": "SEX2"},
+            "a b",
+            "participants.columns.sex is 'SEX2'.*the table has participant_id",
+        ),
+    ],
+)
+def test_a_configured_column_that_is_absent_stops_the_start(tmp_path, columns, header, message):
+    with pytest.raises(ParticipantsError, match=message):
+        people(tmp_path, f"participant_id {header}", "01 1", columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("header", "note"),
+    [
+        ("Gender", "if that is Gender, set participants.columns.sex"),
+        ("Years_of_Education", "if that is Years_of_Education, set participants.columns.education"),
+        ("Diagnosis", "if that is Diagnosis, set participants.columns.group"),
+        ("x", "no column group, age, sex, education, mmse, moca: no groups are compared"),
+    ],
+)
+def test_what_the_table_lacks_is_said(tmp_path, header, note):
+    found = people(tmp_path, f"participant_id {header}", "01 1")
+    assert any(note in str(stop) for stop in found.notes)
+
+
+def test_a_table_that_has_all_needs_no_note(tmp_path):
+    header = "participant_id group age sex education mmse moca"
+    assert people(tmp_path, header, "01 AD 70 F 9 20 20").notes == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "cell", "problem"),
+    [
+        ("age", "999", "age is 999, outside 0 to 120"), ("age", "-9", "outside 0 to 120"),
+        ("age", "seventy", "not a number"), ("age", "70,5", "not a number"),
+        ("age", "inf", "not a number"), ("age", "1e3", "outside"),
+        ("mmse", "88", "outside 0 to 30"), ("mmse", "-1", "outside"), ("moca", "31", "outside"),
+        ("education", "99", "outside 0 to 40"), ("sex", "-9", "a code for unknown"),
+        ("sex", "999", "a code"), ("group", "-9", "a code"), ("site", "-99", "a code"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_missing_and_listed(tmp_path, variable, cell, problem):
+    found = people(tmp_path, f"participant_id {variable}", f"01 {cell}", "02 n/a",
+                   columns={"site": "site"})  # fmt: skip
+    assert found.rows["sub-01"][variable] is None
+    assert problem in reasons(found)[0] and "taken as missing" in reasons(found)[0]
+    assert "sub-02" not in found.problems
+
+
+@pytest.mark.parametrize(
+    ("variable", "cell", "value"),
+    [("age", "0", 0), ("age", "120", 120), ("age", "99", 99), ("mmse", "30", 30), ("mmse", "0", 0),
+     ("education", "40", 40), ("site", "99", "99"), ("group", "1", "1"), ("sex", "2", "2")],
+)  # fmt: skip
+def test_what_can_be_is_taken(tmp_path, variable, cell, value):
+    found = people(tmp_path, f"participant_id {variable}", f"01 {cell}", columns={"site": "site"})
+    assert found.rows["sub-01"][variable] == value
+    assert not found.problems
+
+
+@pytest.mark.parametrize("cell", ["89+", ">89", "≥89", "89.0+"])
+def test_ages_that_are_cut_at_the_top_are_taken_and_listed(tmp_path, cell):
+    found = people(tmp_path, "participant_id age", f"01 {cell}")
+    assert found.rows["sub-01"]["age"] == 89
+    assert "taken as 89" in reasons(found)[0]
+
+
+def test_ranges_are_configurable(tmp_path):
+    found = people(
+        tmp_path, "participant_id mmse age", "01 45 17", ranges={"mmse": [0, 50], "age": [18, 90]}
+    )
+    assert (found.rows["sub-01"]["mmse"], found.rows["sub-01"]["age"]) == (45, None)
+
+
+LONG = ("participant_id session_id group age", "AD01 1 AD 66", "AD01 2 AD 67.5", "NC01 1 NC 80")
+
+
+@pytest.mark.parametrize(("session", "age"), [("1", 66), ("2", 67.5), ("01", 66), ("ses2", None)])
+def test_rows_of_sessions_are_matched_by_session(tmp_path, session, age):
+    found = people(tmp_path, *LONG)
+    assert not found.problems
+    assert found.of(Unit("AD01", session)) == dict.fromkeys(COLUMNS) | {"group": "AD", "age": age}
+
+
+def test_images_without_session_get_what_all_rows_say_and_the_rest_is_listed(tmp_path):
+    found = people(tmp_path, *LONG)
+    assert found.of(Unit("AD01"))["group"] == "AD"
+    assert found.of(Unit("AD01"))["age"] is None
+    assert found.of(Unit("NC01"))["age"] == 80
+    listed = unmatched([Scan(Unit("AD01")), Scan(Unit("NC01"))], found)
+    assert [(name, stop.reason.split(" ")[1]) for name, stop in listed] == [("sub-AD01", "age")]
+
+
+@pytest.mark.parametrize("header", ["session_id", "Session_ID", "session"])
+def test_equal_rows_of_one_session_are_merged_and_others_are_refused(tmp_path, header):
+    same = people(tmp_path, f"participant_id {header} age", "1 ses-1 70", "1 1 70", "1 2 71")
+    assert same.of(Unit("1", "1"))["age"] == 70 and not same.problems
+    other = people(tmp_path, f"participant_id {header} age", "1 ses-1 70", "1 1 71")
+    assert other.unusable == {"sub-1"} and other.of(Unit("1", "1")) == {}
+    assert "several rows for sub-1" in other.problems["sub-1"][0].reason
+
+
+def tables_of(tmp_path, unit, **texts):
+    """A scan of ``unit`` with tables of sessions or scans (cells separated by spaces)."""
+    paths = []
+    for kind, lines in texts.items():
+        prefix = unit.participant_id if kind == "sessions" else unit.prefix
+        path = tmp_path / f"{prefix}_{kind}.tsv"
+        path.write_text("".join("\t".join(line.split()) + "\n" for line in lines))
+        paths.append(str(path))
+    files = {"T1w": str(tmp_path / f"{unit.folder}/anat/{unit.prefix}_T1w.nii.gz")}
+    return Scan(unit, files, tables=tuple(paths))
+
+
+def test_the_tables_of_sessions_and_scans_say_when_a_session_was(tmp_path):
+    one = tables_of(tmp_path, Unit("AD01", "1"), sessions=["session_id acq_time age",
+                    "ses-1 2020-01-01T00:00:00 66.5", "ses-2 2021-01-01 68"])  # fmt: skip
+    two = tables_of(tmp_path, Unit("NC01", "1"), scans=["filename acq_time",
+                    "dwi/x.nii.gz 2019-01-01",
+                    "anat/sub-NC01_ses-1_T1w.nii.gz 2020-05-05"])  # fmt: skip
+    found = with_sessions(people(tmp_path, *LONG), [one, two], COLUMNS, {})
+    known = found.of(one.unit)
+    assert (known["acq_time"], known["age"]) == ("2020-01-01T00:00:00", 66.5)
+    assert found.of(two.unit)["acq_time"] == "2020-05-05"
+    assert found.of(two.unit)["age"] == 80
+
+
+def test_without_a_participants_table_the_tables_of_sessions_still_count(tmp_path):
+    scan = tables_of(tmp_path, Unit("1", "a"), sessions=["session_id MMSE", "ses-a 25", "b 9"])
+    found = with_sessions(None, [scan], COLUMNS, {})
+    assert found.of(scan.unit)["mmse"] == 25
+    assert not found.has_table
+    assert unmatched([scan], found) == []
+    assert with_sessions(None, [Scan(Unit("1"))], COLUMNS, {}) is None
+
+
+def test_a_table_of_sessions_that_cannot_be_read_is_its_participants_problem(tmp_path):
+    scan = tables_of(tmp_path, Unit("AD01", "1"), sessions=["session_id age", "ses-1 666"])
+    found = with_sessions(people(tmp_path, *LONG), [scan], COLUMNS, {})
+    assert "outside 0 to 120" in reasons(found, "sub-AD01")[0]
+    Path(scan.tables[0]).write_bytes(b"\xff\0")
+    found = with_sessions(people(tmp_path, *LONG), [scan], COLUMNS, {})
+    assert "not readable as a table" in reasons(found, "sub-AD01")[0]
+    assert found.of(scan.unit)["age"] == 66
