@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.common.gradients import GradientTable, fsl_to_world, read_fsl, write_fsl
+from glymph.common.gradients import (
+    GradientTable,
+    fsl_to_world,
+    read_fsl,
+    select_shells,
+    write_fsl,
+)
 from tests.conftest import STORAGE, grid
 
 
@@ -84,3 +90,54 @@ def test_vectors_at_b0_do_not_matter(tmp_path):
     bval, bvec = write(tmp_path, [0.0] + [1000.0] * 7, table)
     found = read_fsl(bval, bvec, np.eye(4), 8)
     np.testing.assert_array_equal(found.vectors[0], 0)
+
+
+def with_b(*bvals, seed=1):
+    """A table of these b-values, with directions where they are not zero."""
+    b = np.array(bvals, float)
+    return GradientTable(b, np.where(b[:, None] > 50, vectors(len(b), seed), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("bvals", "b_max", "left_out"),
+    [
+        ([0, 1485, 1490, 1500, 1510, 1515], 1500, []),
+        ([0, 1000.00006, 999.9, 1000], 1000, []),
+        ([5, 1500.00006, 1500], 1500, []),
+        ([0, 990, 1010, 1990, 2010, 2000], 1500, [3, 4, 5]),
+        ([0, 1000, 1045, 955], 1000, []),
+        ([0, 300, 1000, 2000, 3000], 1500, [3, 4]),
+        ([0, 1600, 1600], 1500, [1, 2]),
+        ([0, 700, 735, 770, 805, 840, 880, 920], 800, [6, 7]),
+        ([0, 45, 1000], 1500, []),
+        ([0], 1500, []),
+    ],
+)  # fmt: skip
+def test_shells_are_taken_whole(bvals, b_max, left_out):
+    table = with_b(*bvals)
+    kept = select_shells(table, b_max)
+    assert sorted(set(range(len(bvals))) - set(kept)) == left_out
+
+
+def test_the_nominal_b_value_is_the_median_of_the_shell():
+    table = with_b(0, 995, 2020, 1000, 1980, 1004, 2000)
+    assert table.nominal().tolist() == [0, 1000, 2000, 1000, 2000, 1000, 2000]
+
+
+@pytest.mark.parametrize("place", [0, 3, 7])
+def test_a_volume_with_b_and_no_direction_is_left_out(tmp_path, place):
+    """A trace image as Philips appends it, or an interleaved b = 0 that keeps the shell's b."""
+    b, v = np.array([0.0] + [1000] * 7), np.vstack([[0, 0, 0], vectors(7)])
+    b[place], v[place] = 1000, 0
+    table = read_fsl(*write(tmp_path, b, v.T), grid(STORAGE["RAS"]), 8)
+    assert np.flatnonzero(table.has_no_direction).tolist() == [place]
+    assert place not in select_shells(table, 1500)
+    assert table.directions() <= 8
+
+
+def test_b0_with_a_small_b_or_any_vector_is_b0(tmp_path):
+    b, v = np.array([0.0, 5, 45, 1000]), np.vstack([[0, 0, 0], vectors(1), [9, 9, 9], vectors(1)])
+    table = read_fsl(*write(tmp_path, b, v.T), grid(STORAGE["RAS"]), 4)
+    assert table.is_b0.tolist() == [True, True, True, False]
+    assert not table.vectors[:3].any()
+    assert len(select_shells(table, 1500)) == 4

@@ -12,9 +12,9 @@ from glymph.common.provenance import _closure, _imports
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
-    "ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image", "bids2table": None,
+    "ants": "antspyx", "yaml": "pyyaml", "skimage": "scikit-image",
     "sklearn": "scikit-learn", "docx": "python-docx", "neuroCombat": "neurocombat",
-    "fsl": "fslpy",
+    "fsl": "fslpy", "bidsschematools": None,
 }  # fmt: skip
 """Import name to package; None: imported by the main process only, never in a job."""
 

@@ -16,7 +16,9 @@ class TableError(ValueError):
     """A user's table cannot be read; the message names the file, the fault and the cure."""
 
 
-def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def read_table(
+    path: str | Path, separator: str = "\t"
+) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Header of a user's TSV, and its rows: (line number, cells by column, without outer spaces).
 
     Raises `TableError` for what is no such text, and for what would lose or shift cells in silence:
@@ -25,7 +27,7 @@ def read_table(path: str | Path) -> tuple[list[str], list[tuple[int, dict[str, s
     """
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, delimiter="\t", strict=True)
+            reader = csv.reader(stream, delimiter=separator, strict=True)
             lines = [(reader.line_num, [c.strip() for c in line]) for line in reader if any(line)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TableError(

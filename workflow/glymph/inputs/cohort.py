@@ -13,6 +13,8 @@ from pathlib import Path
 from glymph.common import integrity
 from glymph.common.errors import Stop, short
 from glymph.common.images import read_json, write_json
+from glymph.common.tables import MISSING, TableError, read_table
+from glymph.inputs.cells import find_column
 from glymph.inputs.config import ConfigError, check_config, check_places
 from glymph.inputs.index import (
     IMAGE_KINDS,
@@ -170,16 +172,26 @@ def _left_out(config: dict, scans: list[Scan], participants: Participants | None
     if not labels and not exclude or no_dataset(config):
         return {}
     if config["metrics_table"]:
-        from glymph.stats.cohort import read  # pandas: only where it is needed
-
-        identity = read(config["metrics_table"], {})[["participant_id", "session_id"]]
-        rows = [Row.of(*one) for one in identity.itertuples(index=False)]
+        rows = _rows_of(Path(config["metrics_table"]))
     else:
         rows = [Row.of(s.unit.participant_id, s.unit.session_id) for s in scans]
         shown = {row.subject for row in rows}
         people = [Row.of(name) for name in (participants.rows if participants else ())]
         rows += [row for row in people if row.subject not in shown]
     return left_out(rows, labels, exclude)
+
+
+def _rows_of(path: Path) -> list[Row]:
+    """Who stands in a table of metrics. Raises `DatasetError`."""
+    try:
+        header, rows = read_table(path, "," if path.suffix.lower() == ".csv" else "\t")
+    except TableError as error:
+        raise DatasetError(str(error)) from None
+    who, session = (find_column(header, name) for name in ("participant_id", "session_id"))
+    if not who:
+        raise DatasetError(f"{path}: no column participant_id; name the column of subjects so")
+    given = [(row[who], row[session] if session else "") for _, row in rows]
+    return [Row.of(name, None if s.lower() in MISSING else s) for name, s in given]
 
 
 def reread(config: dict, index: str) -> Cohort:
