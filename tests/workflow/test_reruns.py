@@ -38,11 +38,12 @@ PATHS |= {f"rater_{rater}": f"derivatives/{rater}/{{name}}/anat/{{name}}_label-E
 REVIEW = "mine/corrected/sub-01/anat/sub-01_"
 CORRECTED = ("desc-brain_mask", "space-T1w_res-1mm_desc-region_dseg", "label-EPVS_mask")
 PEOPLE = """\
-participant_id\tgroup\tage\tdiagnosis
-sub-01\tNC\t60\tNC
-sub-02\tAD\t61\tMCI
-sub-03\tAD\t62\tAD
+participant_id\tgroup\tage\tdiagnosis\tyears\tcentre\tvolume\tscanned
+sub-01\tNC\t60\tNC\t60\ta\t1000000\t2020-01-01
+sub-02\tAD\t61\tMCI\t61\ta\t1000000\t2020-01-01
+sub-03\tAD\t62\tAD\t62\tb\t1000000\t2020-01-01
 """
+SCANS = "filename\tacq_time\nanat/sub-01_T1w.nii.gz\t2020-01-01\n"
 
 
 def snakemake(folder, *options, root=ROOT):
@@ -82,6 +83,8 @@ def make_cohort(folder):
     (folder / "bids/dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.10.0"}')
     for name in ("bids/participants.tsv", "people.tsv", "mine.tsv"):
         (folder / name).write_text(PEOPLE)
+    (folder / "bids/dwi.json").write_text("{}")
+    (folder / "bids/sub-01/sub-01_scans.tsv").write_text(SCANS)
     (folder / "engine.sh").write_text("exit 1\n")
     (folder / "paths.tsv").write_text(path_table(folder))
     shutil.copytree(folder / "bids", folder / "moved")

@@ -372,6 +372,12 @@ def files_of_kind(wildcards):
     return {kind: files[kind] for kind in kinds if kind in files}
 
 
+def checked_files(wildcards):
+    """The image of a kind by name with every file that says something of it."""
+    inherited = diffusion_sidecars(wildcards) if wildcards.kind == "dwi" else []
+    return list(dict.fromkeys([*files_of_kind(wildcards).values(), *inherited]))
+
+
 def t1w_brain(wildcards):
     """The T1w and its brain mask, where the distortion correction wants them and they exist."""
     if config["dwi"]["distortion"] != "t1w" or "T1w" not in scan_of(wildcards).files:

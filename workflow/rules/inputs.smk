@@ -10,7 +10,7 @@ OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it
 rule inputs_check:
     """Check one image of one unit; a bad one stops what depends on it and nothing else."""
     input:
-        files=lambda wildcards: list(files_of_kind(wildcards).values()),
+        files=checked_files,
     output:
         facts=unit_path("inputs", "{kind}.json"),
     log:
@@ -26,7 +26,7 @@ rule inputs_check:
     params:
         files=files_of_kind,
         b_max=lambda wildcards: config["dwi"]["b_max"] if wildcards.kind == "dwi" else None,
-        sources=sources(files_of_kind),
+        sources=sources(checked_files),
         code=code("inputs/check.py"),
     message:
         "Check the {wildcards.kind} of {wildcards.prefix}"

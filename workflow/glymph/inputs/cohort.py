@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from glymph.common import integrity
+from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
 from glymph.common.images import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
-from glymph.inputs.cells import find_column
 from glymph.inputs.config import ConfigError, check_config, check_places
 from glymph.inputs.index import (
     IMAGE_KINDS,

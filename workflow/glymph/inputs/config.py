@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from glymph.common.integrity import RECORDS
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 
 
+UNSET = re.compile(r"\$(\w+|\{\w+\})")
+"""What is left in a path of a variable that the environment does not know."""
 LONGEST = 300
 """Characters of one line of a message: values may be anything."""
 
@@ -81,7 +84,7 @@ def check_config(config: dict, schema: Path = SCHEMA) -> None:
 def check_places(config: dict) -> None:
     """Raise `ConfigError` where results would lie among raw data, or a path cannot be filled in."""
     output = config["output_dir"]
-    unset = [key for key in ("bids_dir", "output_dir") if "$" in (config[key] or "")]
+    unset = [k for k in ("bids_dir", "output_dir") if UNSET.search(config[k] or "")]
     if unset:
         raise ConfigError(
             f"{unset[0]}: '{config[unset[0]]}' names a variable that is not set; set it, or write "
@@ -104,8 +107,10 @@ def check_places(config: dict) -> None:
 
 
 def _belongs_to_another(description: Path) -> bool:
-    """Whether a dataset_description.json was written by anybody else."""
+    """Whether a dataset_description.json was written by anybody else; an empty one by nobody."""
     try:
+        if description.stat().st_size == 0:
+            return False
         makers = json.loads(description.read_text(encoding="utf-8"))["GeneratedBy"]
         return not any(maker.get("Name") == "glymph" for maker in makers)
     except FileNotFoundError:

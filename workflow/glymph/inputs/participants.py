@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from glymph.common.bids import same
+from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import Stop, short
 from glymph.common.names import Unit
 from glymph.common.registry import variables
 from glymph.common.tables import TableError, read_table
-from glymph.inputs.cells import find_column, limits_of, near_columns, read_cell
 
 SESSION_COLUMNS = ("session_id", "session", "ses")
 OPTIONAL = ("acq_time",)

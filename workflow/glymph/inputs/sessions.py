@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from glymph.common.bids import parse, same
+from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
 from glymph.common.tables import MISSING, TableError, read_table
-from glymph.inputs.cells import find_column
 from glymph.inputs.index import Scan
 from glymph.inputs.participants import Participants, Values, check_row
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
 from glymph.common.registry import metrics, variables
 from glymph.common.tables import MISSING
-from glymph.inputs.cells import find_column, limits_of, near_columns, read_cell
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
 MOST_CELLS = 10
