@@ -374,7 +374,8 @@ def files_of_kind(wildcards):
 
 def checked_files(wildcards):
     """The image of a kind by name with every file that says something of it."""
-    inherited = diffusion_sidecars(wildcards) if wildcards.kind == "dwi" else []
+    of_dwi = diffusion_sidecars(wildcards) if wildcards.kind == "dwi" else []
+    inherited = [path for path in of_dwi if path.endswith("dwi.json")]
     return list(dict.fromkeys([*files_of_kind(wildcards).values(), *inherited]))
 
 
