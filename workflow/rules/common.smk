@@ -202,6 +202,18 @@ def has_groups():
     return any(person.get("group") for person in people)
 
 
+def unordered_sessions():
+    """Why the statistics will not know the order of sessions; "" where they will, or are none."""
+    subjects = [scan.unit.subject for scan in COHORT.scans]
+    if len(subjects) == len(set(subjects)) or not has_groups():
+        return ""
+    from glymph.stats import sessions  # pandas: only where somebody has several sessions
+
+    people = [(scan.unit, COHORT.participants.of(scan.unit)) for scan in COHORT.scans]
+    with for_the_user():
+        return sessions.problem_of(people, config["stats"]["sessions"])
+
+
 def stats_settings(*keys):
     """Keys of `stats` (all of them without ``keys``); {axes} stands for the ALPS version in use."""
     axes = config["alps"]["axes"]
@@ -221,6 +233,10 @@ def statistics_definitions():
     return [
         provenance.file_hash(ROOT / "resources" / f"{n}.yaml") for n in ("statistics", "metrics")
     ]
+
+
+if workflow.is_main_process and unordered_sessions():
+    logger.warning(f"Statistics: {unordered_sessions()}")
 
 
 def stats_tables(wildcards):

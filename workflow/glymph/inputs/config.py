@@ -45,6 +45,8 @@ def _settle(value, rules: dict):
         for key, item in value.items():
             value[key] = _settle(item, known.get(key, {}))
         return value
+    if rules.get("type") == "array" and isinstance(value, (str, int, float)):
+        value = [value]  # participant_label=01: a list of one
     if isinstance(value, list):
         return [_settle(item, rules.get("items", {})) for item in value]
     wanted = rules.get("type")

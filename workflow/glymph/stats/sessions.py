@@ -10,6 +10,7 @@ import pandas as pd
 
 from glymph.common.bids import same
 from glymph.common.errors import BadInput, short
+from glymph.common.names import Unit
 
 NUMBER, YEARS = "session_number", "years"
 YEAR_DAYS = 365.25
@@ -72,6 +73,16 @@ def order(frame: pd.DataFrame, configured: list) -> Order:
         )  # fmt: skip
     told = basis if basis in known else f"{basis}, years by {next(iter(known))}"
     return Order(number.fillna(0), years.reindex(frame.index).fillna(0), told)
+
+
+def problem_of(people: list[tuple[Unit, dict]], configured: list) -> str:
+    """The `Order.problem` of units with what is known of them (acq_time, age)."""
+    rows = [
+        {"participant_id": unit.subject, "session_id": unit.session,
+         "acq_time": known.get("acq_time"), "age": known.get("age")}
+        for unit, known in people
+    ]  # fmt: skip
+    return order(pd.DataFrame(rows), configured).problem
 
 
 def choose(frame: pd.DataFrame, rule: str, ordered: Order) -> pd.Series:
