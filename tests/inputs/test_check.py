@@ -245,3 +245,31 @@ def test_tilted_slab_passes(dwi, tmp_path):
     affine[:3, :3] = rotation(pitch=36) * 2
     save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, 8), affine)
     check_diffusion(dwi, 1500)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "units", "reason"),
+    [((0.002, 0.002, 0.002), "meter", "units of one meter"),
+     ((900, 900, 900), "micron", "units of one micron"),
+     ((1, 1, 30), "mm", "voxels of 1 x 1 x 30 mm"), ((0.05, 1, 1), "mm", "no MRI of a head")],
+)  # fmt: skip
+def test_voxels_that_no_head_has(tmp_path, sizes, units, reason):
+    affine = np.diag([*sizes, 1.0])
+    image = nib.Nifti1Image(np.random.default_rng(0).random((8, 8, 8), np.float32), affine)
+    image.set_sform(affine, 1)
+    image.set_qform(affine, 1)
+    image.header.set_xyzt_units(units)
+    nib.save(image, tmp_path / "t.nii.gz")
+    with pytest.raises(BadInput, match=f"{reason}|it spans"):
+        check_anatomical(str(tmp_path / "t.nii.gz"))
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("dtype", ["float64", "int8", "uint16", "float32"])
+@pytest.mark.parametrize("axes", [(), (1,), (1, 1)])
+def test_what_nifti_allows_is_read(tmp_path, kind, dtype, axes):
+    data = (100 * np.random.default_rng(0).random((8, 9, 10, *axes))).astype(dtype)
+    image = kind(data, np.eye(4))
+    image.set_sform(np.eye(4), 1)
+    nib.save(image, tmp_path / "t.nii")
+    assert check_anatomical(str(tmp_path / "t.nii"))["shape"][:3] == [8, 9, 10]

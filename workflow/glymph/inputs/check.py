@@ -23,6 +23,8 @@ from glymph.common.spaces import apply_affine, image_axes, voxel_sizes
 
 MIN_DIRECTIONS = 6
 CONFLICT_MM = 1.0
+FINEST_MM, COARSEST_MM = 0.1, 12.0
+"""Edges of voxels; beyond these, units are wrong or nothing can be measured."""
 
 
 def check_anatomical(path: str) -> dict:
@@ -125,6 +127,14 @@ def _check_grid(image: nib.Nifti1Image, path: str) -> None:
     # nibabel mends zeros when it loads; with nan comparisons fail, hence the negation.
     if not (np.abs(stored_header(path)["pixdim"][1:4]) >= SMALLEST_MM).all():
         raise BadInput("a voxel size is zero", path, "convert it again with the true voxel sizes")
+    sizes = voxel_sizes(image.affine)
+    if min(sizes) < FINEST_MM or max(sizes) > COARSEST_MM:
+        unit = header.get_xyzt_units()[0]
+        said = "" if unit in ("mm", "unknown") else f" (the header counts in units of one {unit})"
+        raise BadInput(
+            f"voxels of {' x '.join(f'{s:.4g}' for s in sizes)} mm{said}: no MRI of a head", path,
+            "convert it again with voxel sizes in mm, or leave it out",
+        )  # fmt: skip
     if min(image.shape[:3]) < 4:
         raise BadInput(f"only {min(image.shape[:3])} voxels along one axis", path, "check the file")
     qcode, scode = int(header["qform_code"]), int(header["sform_code"])
@@ -158,7 +168,10 @@ def _check_forms(image: nib.Nifti1Image, path: str) -> None:
 def _check_values(data: np.ndarray, path: str, where: str = "") -> None:
     bad = int(np.sum(~np.isfinite(data)))
     if bad:
-        raise BadInput(f"{where}{bad} voxels are NaN or infinite", path, "convert it again")
+        raise BadInput(
+            f"{where}{bad} voxels are NaN or infinite", path,
+            "convert it again, or set them to 0 where they lie outside the head",
+        )  # fmt: skip
     if data.min() == data.max():
         raise BadInput(f"{where}constant, every voxel is {data.flat[0]:g}", path, "convert again")
 

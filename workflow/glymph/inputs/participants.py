@@ -22,8 +22,8 @@ Values = dict[str, str | float | None]
 class Participants:
     """What is known of people (variables as str or float, None where missing).
 
-    ``rows`` maps participant_id to what holds for all sessions, ``sessions`` (participant_id,
-    session label) to what holds for one. ``problems`` maps participant_id to what is wrong with its
+    ``rows`` maps participant_id to what holds for all sessions, ``sessions`` participant_id to what
+    holds for one, by its label. ``problems`` maps participant_id to what is wrong with its
     rows; such rows keep what is sound. ``unusable`` names the participants whose rows must not be
     used at all, ``notes`` what concerns the whole table. ``has_table``: whether there is one, or
     tables of sessions alone.
@@ -32,7 +32,7 @@ class Participants:
     rows: dict[str, Values]
     problems: dict[str, list[Stop]]
     unusable: frozenset[str]
-    sessions: dict[tuple[str, str | None], Values] = field(default_factory=dict)
+    sessions: dict[str, dict[str | None, Values]] = field(default_factory=dict)
     notes: list[Stop] = field(default_factory=list)
     has_table: bool = True
 
@@ -42,21 +42,19 @@ class Participants:
         if name in self.unusable:
             return {}
         known = dict(self.rows.get(name, {}))
-        for (who, session), values in self.sessions.items():
-            if who == name and same(session, unit.session):
+        for session, values in self.sessions.get(name, {}).items():
+            if same(session, unit.session):
                 known |= {k: v for k, v in values.items() if v is not None}
         return known
 
     def unclear(self, unit: Unit) -> list[str]:
         """Variables that differ between the sessions of the table, none of which is the unit's."""
-        own = [
-            (session, values)
-            for (who, session), values in self.sessions.items()
-            if who == unit.participant_id
-        ]
-        if not own or any(same(session, unit.session) for session, _ in own):
+        own = self.sessions.get(unit.participant_id, {})
+        if any(same(session, unit.session) for session in own):
             return []
-        return [k for k in own[0][1] if len({v[k] for _, v in own if v.get(k) is not None}) > 1]
+        names = dict.fromkeys(k for values in own.values() for k in values)
+        said = {k: {v[k] for v in own.values() if v.get(k) is not None} for k in names}
+        return [k for k, values in said.items() if len(values) > 1]
 
 
 class ParticipantsError(ValueError):
@@ -198,7 +196,7 @@ def _gather(by_name: dict, problems: dict, path: Path, notes: list[Stop]) -> Par
                 problems.setdefault(name, []).insert(0, stop)
         rows[name] = entries[0][2] if name in unusable else _common(entries)
         if name not in unusable and any(label for _, label, _ in entries):
-            sessions |= {(name, label): values for _, label, values in entries}
+            sessions[name] = {label: values for _, label, values in entries}
     return Participants(rows, problems, frozenset(unusable), sessions, notes)
 
 

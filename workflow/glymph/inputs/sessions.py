@@ -29,16 +29,15 @@ def with_sessions(
     participant.
     """
     known = participants or NO_TABLE
-    sessions, problems = dict(known.sessions), {k: list(v) for k, v in known.problems.items()}
+    sessions = {name: dict(own) for name, own in known.sessions.items()}
+    problems = {name: list(stops) for name, stops in known.problems.items()}
     for scan in scans:
         unit = scan.unit
         values, found = _of_scan(scan, columns, ranges)
         if values:
-            key = next(
-                (k for k in sessions if k[0] == unit.participant_id and same(k[1], unit.session)),
-                (unit.participant_id, unit.session),
-            )
-            sessions[key] = sessions.get(key, {}) | values
+            own = sessions.setdefault(unit.participant_id, {})
+            label = next((s for s in own if same(s, unit.session)), unit.session)
+            own[label] = own.get(label, {}) | values
         for stop in found:
             if stop not in problems.setdefault(unit.participant_id, []):
                 problems[unit.participant_id].append(stop)
