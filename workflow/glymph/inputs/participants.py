@@ -50,11 +50,11 @@ class Participants:
     def unclear(self, unit: Unit) -> list[str]:
         """Variables that differ between the sessions of the table, none of which is the unit's."""
         own = self.sessions.get(unit.participant_id, {})
-        if any(same(session, unit.session) for session in own):
+        if any(session is not None and same(session, unit.session) for session in own):
             return []
         names = dict.fromkeys(k for values in own.values() for k in values)
         said = {k: {v[k] for v in own.values() if v.get(k) is not None} for k in names}
-        return [k for k, values in said.items() if len(values) > 1]
+        return [k for k in names if len(said[k]) > 1 and self.of(unit).get(k) is None]
 
 
 class ParticipantsError(ValueError):
