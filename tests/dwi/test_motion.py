@@ -57,8 +57,17 @@ def test_displacement_of_a_rotation_is_that_of_a_ball():
 
 def test_summary_counts_steps_not_the_first_volume():
     matrices = np.array([np.eye(4), rigid(shift=(1, 0, 0)), rigid(shift=(1, 0, 0))])
-    found = motion.summary(motion.displacements(matrices, np.zeros(3)))
-    assert found == {"mean_framewise_displacement": pytest.approx(0.5), "max_displacement": 1}
+    rows = motion.displacements(matrices, np.zeros(3))
+    found = motion.summary([row | {"eddy_displacement": n} for n, row in enumerate(rows)])
+    assert found == {
+        "mean_framewise_displacement": pytest.approx(0.5), "max_displacement": 1,
+        "mean_eddy_displacement": 1.5,
+    }  # fmt: skip
+
+
+def test_what_was_not_estimated_has_no_value():
+    row = dict.fromkeys(("displacement", "framewise_displacement", "eddy_displacement"))
+    assert set(motion.summary([row] * 3).values()) == {None}
 
 
 @pytest.mark.parametrize("name", STORAGE)

@@ -114,8 +114,9 @@ def test_a_region_outside_the_image_is_named():
 
 def test_motion_trace():
     names = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
-    row = dict.fromkeys([*names, "displacement", "framewise_displacement"], "0.1")
-    assert figures.motion_trace([row] * 5)[8:12] == b"WEBP"
+    names += ["displacement", "framewise_displacement", "eddy_displacement"]
+    for row in (dict.fromkeys(names, "0.1"), dict.fromkeys(names)):
+        assert figures.motion_trace([row] * 5)[8:12] == b"WEBP"
 
 
 def coloured(webp, colour):

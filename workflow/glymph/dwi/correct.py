@@ -11,7 +11,7 @@ from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import array, load, phase_encoding
 from glymph.common.spaces import apply_affine
-from glymph.dwi import distortion, fieldmap, motion
+from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
 from glymph.dwi.eddy import eddy
 from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations
@@ -53,27 +53,34 @@ def correct(
     data, table = array(image)[..., keep], table.select(keep)
     mask = brain_mask(data[..., table.is_b0].mean(axis=-1), image.affine)
     check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
+    direction = phase_encoding(*(files[kind] for kind in ("dwi", "json") if kind in files))
+    centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
         data = unring(data, int(np.argmax(nib.affines.voxel_sizes(image.affine))), threads)
     if settings["motion"] == "eddy":
         data, turned, poses = eddy(data, image.affine, table, mask, files, threads)
         matrices = np.tile(np.eye(4), (len(table), 1, 1))  # eddy has resampled it all
+        apart = None
     else:
-        matrices = poses = motion.estimate(data, image.affine, table, settings["motion"])
-        turned = motion.rotate_gradients(table, matrices)
+        matrices = motion.estimate(data, image.affine, table, settings["motion"])
+        axis = "ijk".index(direction[0]) if direction else None
+        apart = currents.separate(matrices, image.affine, table, axis, centre)
+        poses, turned = apart.poses, motion.rotate_gradients(table, apart.poses)
     b0 = _mean_b0(data, image.affine, table, matrices)
-    shift, method, notes = _distortion(b0, image.affine, files, reverse, t1w_brain, settings)
+    shift, method, notes = _distortion(
+        b0, image.affine, files, reverse, direction, t1w_brain, settings
+    )
     moved = [
         motion.resample(data[..., v], image.affine, matrices[v], shift) for v in range(len(table))
     ]
     data = np.stack(moved, axis=-1)
     b0 = data[..., table.is_b0].mean(axis=-1)
     mask = brain_mask(b0, image.affine)
-    centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     facts = {
         "gradient_check": check,
         "distortion": method,
+        "phase_encoding": _stated(direction, apart),
         "volumes": image.shape[3],
         "volumes_used": [int(v) for v in keep],
         "directions": table.directions(),
@@ -85,9 +92,18 @@ def correct(
         turned,
         b0,
         mask,
-        motion.displacements(poses, centre),
+        _motion_rows(settings["motion"], poses, apart, centre),
         facts,
     )
+
+
+def _stated(direction: str | None, apart: currents.Separated | None) -> str:
+    """What told the axis of phase encoding: the sidecar, the eddy currents, or nothing."""
+    if direction:
+        return direction
+    if apart is None or apart.axis is None:
+        return "unknown"
+    return f"{'ijk'[apart.axis]}, by the eddy currents"
 
 
 def check_gradients(data, table, mask, affine, settings, source) -> dict:
@@ -111,12 +127,26 @@ def _mean_b0(data, affine, table, matrices) -> np.ndarray:
     return np.mean([motion.resample(data[..., v], affine, matrices[v]) for v in volumes], axis=0)
 
 
-def _distortion(b0, affine, files, reverse, t1w_brain, settings):
+def _motion_rows(engine: str, poses, apart: currents.Separated | None, centre) -> list[dict]:
+    """A row per volume: motion, and eddy terms where they were told apart; None where nothing was
+    estimated."""
+    rows = motion.displacements(poses, centre)
+    if engine == "none":
+        rows = [dict.fromkeys(row) for row in rows]
+    known = engine != "none" and apart is not None and apart.terms is not None
+    names = (*currents.TERMS, "eddy_displacement")
+    values = [[None] * len(names)] * len(rows)
+    if known:
+        whole = currents.displacement(apart.terms, motion.HEAD_RADIUS_MM)
+        values = np.column_stack([apart.terms, whole]).tolist()
+    return [row | dict(zip(names, own, strict=True)) for row, own in zip(rows, values, strict=True)]
+
+
+def _distortion(b0, affine, files, reverse, direction, t1w_brain, settings):
     """Displacement or None, what was used, and notes, by ``dwi.distortion``."""
     wanted = settings["distortion"]
     if wanted == "none":
         return None, "none", []
-    direction = phase_encoding(*(files[kind] for kind in ("dwi", "json") if kind in files))
     usable, notes = fieldmap.of_series(reverse, files, b0.shape, affine)
     print(*notes, sep="\n", flush=True)
     opposite = distortion.find_reverse(usable, direction)

@@ -12,7 +12,6 @@ from glymph.common.spaces import (
     apply_affine,
     coarser,
     read_itk_affine,
-    rotation_part,
     to_ants,
     voxel_sizes,
     write_itk_affine,
@@ -158,9 +157,9 @@ def rotate_gradients(table: GradientTable, matrices: np.ndarray) -> GradientTabl
     """``table`` as the head in the reference pose would see it.
 
     A head turned by R against the reference sees the scanner's gradient g as R' g; left out, this
-    biases the tensor (Leemans and Jones 2009, 10.1002/mrm.21890).
+    biases the tensor (Leemans and Jones 2009, 10.1002/mrm.21890). ``matrices`` (n, 4, 4): rigid.
     """
-    turned = [rotation_part(m[:3, :3]).T @ v for m, v in zip(matrices, table.vectors, strict=True)]
+    turned = [m[:3, :3].T @ v for m, v in zip(matrices, table.vectors, strict=True)]
     return GradientTable(table.bvals, np.array(turned))
 
 
@@ -169,27 +168,19 @@ def displacements(matrices: np.ndarray, centre: np.ndarray) -> list[dict[str, fl
 
     Displacements are root-mean-square over a sphere of 80 mm about ``centre`` (world mm):
     sqrt(r2 tr(A'A) / 5 + |t|2) with A the linear part minus that of the other volume and t the
-    centre's shift (Jenkinson 2002, 10.1006/nimg.2002.1132). The rigid part alone is counted, so
-    that eddy-current shear does not pass for motion.
+    centre's shift (Jenkinson 2002, 10.1006/nimg.2002.1132). ``matrices`` (n, 4, 4) are rigid:
+    what eddy currents did is told apart before (`currents.separate`).
     """
-    rigid = [_rigid_part(matrix, centre) for matrix in matrices]
     rows = []
-    for volume, matrix in enumerate(rigid):
+    for volume, matrix in enumerate(matrices):
         rows.append(
             dict(zip(PARAMETERS, _six_parameters(matrix, centre), strict=True))
             | {
                 "displacement": _rms(matrix, np.eye(4), centre),
-                "framewise_displacement": _rms(matrix, rigid[max(volume - 1, 0)], centre),
+                "framewise_displacement": _rms(matrix, matrices[max(volume - 1, 0)], centre),
             }
         )
     return rows
-
-
-def _rigid_part(matrix, centre):
-    rigid = np.eye(4)
-    rigid[:3, :3] = rotation_part(matrix[:3, :3])
-    rigid[:3, 3] = apply_affine(matrix, centre) - rigid[:3, :3] @ centre
-    return rigid
 
 
 def _six_parameters(matrix, centre):
@@ -204,10 +195,14 @@ def _rms(first, second, centre) -> float:
     return float(np.sqrt(HEAD_RADIUS_MM**2 * np.trace(linear.T @ linear) / 5 + shift @ shift))
 
 
-def summary(rows: list[dict[str, float]]) -> dict[str, float]:
-    """Metrics of stage dwi from `displacements`; the first volume has no predecessor."""
+def summary(rows: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """Metrics of stage dwi from the rows of `displacements` and of eddy terms, None where these
+    were not estimated; the first volume has no predecessor."""
     framewise = [row["framewise_displacement"] for row in rows[1:]]
+    eddy = [row["eddy_displacement"] for row in rows[1:]]
+    known = None not in framewise
     return {
-        "mean_framewise_displacement": float(np.mean(framewise)),
-        "max_displacement": max(row["displacement"] for row in rows),
+        "mean_framewise_displacement": float(np.mean(framewise)) if known else None,
+        "max_displacement": max(row["displacement"] for row in rows) if known else None,
+        "mean_eddy_displacement": float(np.mean(eddy)) if None not in eddy else None,
     }

@@ -120,17 +120,23 @@ def brain_outline(t1w: nib.Nifti1Image, mask: nib.Nifti1Image) -> bytes:
 
 
 def motion_trace(rows: list[dict[str, str]]) -> bytes:
-    """Translations, rotations and displacement of every volume of the series."""
+    """Translations, rotations and displacement of every volume of the series, what is known of
+    them: motion of the head, and beside it the shift by eddy currents."""
     volumes = range(len(rows))
     figure, axes = plt.subplots(3, 1, figsize=(8.4, 5), sharex=True, layout="constrained")
     groups = (
         ("translation (mm)", ("trans_x", "trans_y", "trans_z")),
         ("rotation (degrees)", ("rot_x", "rot_y", "rot_z")),
-        ("displacement (mm)", ("displacement", "framewise_displacement")),
+        ("displacement (mm)", ("displacement", "framewise_displacement", "eddy_displacement")),
     )
     for axis, (title, names) in zip(axes, groups, strict=True):
-        for name, dashes in zip(names, ("-", "--", ":"), strict=False):
-            axis.plot(volumes, [float(row[name]) for row in rows], dashes, label=name, lw=1.2)
+        known = [name for name in names if None not in [row[name] for row in rows]]
+        for name, dashes in zip(known, ("-", "--", ":"), strict=False):
+            label = name.replace("_", " ")
+            axis.plot(volumes, [float(row[name]) for row in rows], dashes, label=label, lw=1.2)
+        if not known:
+            axis.text(0.5, 0.5, "not estimated", transform=axis.transAxes, ha="center")
+            continue
         axis.set_ylabel(title, fontsize=8)
         axis.legend(fontsize=7, ncols=3, frameon=False, loc="upper left")
         axis.spines[["top", "right"]].set_visible(False)

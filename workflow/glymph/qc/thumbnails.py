@@ -90,7 +90,10 @@ def roi(axis, fa, v1, weights, names) -> None:
 
 
 def motion(axis, rows: list[dict[str, str]]) -> None:
-    """Displacement of every volume, up to 4 mm."""
+    """Displacement of the head in every volume, up to 4 mm."""
+    if rows[0]["displacement"] is None:
+        axis.text(0.04, 0.9, "not estimated", color="w", fontsize=8, transform=axis.transAxes)
+        return
     values = [float(row["displacement"]) for row in rows]
     axis.plot(values, color="#ffd21f", lw=1)
     axis.set_ylim(0, max(4.0, *values))

@@ -1,0 +1,136 @@
+"""Head motion told from eddy currents in the affine of every volume.
+
+Eddy currents change an image along its phase encoding alone: they scale, shear (twice) and shift it
+there (Jezzard 1998, 10.1002/mrm.1910390518). Of a volume's matrix, in the image's axes, the other
+two rows are therefore the head's rotation; what the third differs from it by are scale and shears.
+The shift along phase encoding is the head's and the currents' together. The currents' share follows
+the gradient: it is what a linear model of the direction explains, as in FSL's eddy (Andersson 2016,
+10.1016/j.neuroimage.2015.10.019), where it explains more than chance would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import f as f_distribution
+
+from glymph.common.gradients import GradientTable
+from glymph.common.spaces import apply_affine, image_axes, rotation_part
+
+CHANCE = 1e-3
+"""A shift follows the gradients where chance would explain as much with a smaller probability."""
+TERMS = ("eddy_along_i", "eddy_along_j", "eddy_along_k", "eddy_shift")
+
+
+@dataclass(frozen=True)
+class Separated:
+    """Motion and eddy terms of every volume.
+
+    ``poses`` (n, 4, 4): the rigid motion, reference world points to volume points. ``terms``
+    (n, 4): mm of shift along phase encoding per mm along the image axes i, j, k, and a shift in mm
+    at the centre; None where the axis is unknown. ``axis``: of phase encoding (0, 1, 2), or None.
+    ``explained``: adjusted R2 of the shift along it by the gradient direction, or None.
+    """
+
+    poses: np.ndarray
+    terms: np.ndarray | None
+    axis: int | None
+    explained: float | None
+
+
+def separate(
+    matrices: np.ndarray,
+    affine: np.ndarray,
+    table: GradientTable,
+    axis: int | None,
+    centre: np.ndarray,
+) -> Separated:
+    """Motion and eddy terms of ``matrices`` (n, 4, 4; reference world points to volume points).
+
+    ``affine``: of the grid; ``axis``: voxel axis of phase encoding, None where unknown: then it is
+    the one along which shifts follow the gradients, if they do along any; ``centre``: of the head,
+    in world mm. Where no axis is found all of the shift is motion, and the rotation is the nearest
+    to the whole matrix.
+    """
+    if axis is None:
+        tried = [_split(matrices, affine, table, k, centre) for k in range(3)]
+        found = min(tried, key=lambda one: one[2])
+        if found[2] >= CHANCE:
+            return Separated(_nearest_rigid(matrices, centre), None, None, None)
+    else:
+        found = _split(matrices, affine, table, axis, centre)
+    poses, terms, _, explained, axis = found
+    return Separated(poses, terms, axis, explained)
+
+
+def _split(matrices, affine, table: GradientTable, axis: int, centre):
+    """(poses, terms, probability by chance, adjusted R2, axis) for one axis of phase encoding."""
+    axes = image_axes(affine)
+    poses = np.tile(np.eye(4), (len(matrices), 1, 1))
+    terms = np.zeros((len(matrices), 4))
+    shifts = (apply_affine_each(matrices, centre) - centre) @ axes
+    for volume, matrix in enumerate(matrices):
+        linear = axes.T @ matrix[:3, :3] @ axes
+        rotation = _rotation(linear, axis)
+        terms[volume, :3] = linear[axis] @ rotation.T
+        terms[volume, axis] -= 1
+        poses[volume, :3, :3] = axes @ rotation @ axes.T
+    eddy, chance, explained = _follows(shifts[:, axis], table, axes)
+    terms[:, 3] = eddy
+    shifts[:, axis] -= eddy
+    moved = shifts @ axes.T + centre
+    for volume, place in enumerate(moved):
+        poses[volume, :3, 3] = place - poses[volume, :3, :3] @ centre
+    return poses, terms, chance, explained, axis
+
+
+def apply_affine_each(matrices: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """``point`` moved by each of the ``matrices`` (n, 4, 4): (n, 3)."""
+    return np.array([apply_affine(matrix, point) for matrix in matrices])
+
+
+def _rotation(linear: np.ndarray, axis: int) -> np.ndarray:
+    """The rotation whose rows other than ``axis`` are nearest to those of ``linear`` (3, 3)."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    left, _, right = np.linalg.svd(linear[[first, second]], full_matrices=False)
+    rows = left @ right
+    rotation = np.empty((3, 3))
+    rotation[[first, second]] = rows
+    rotation[axis] = np.cross(rows[0], rows[1])
+    return rotation
+
+
+def _follows(shift: np.ndarray, table: GradientTable, axes: np.ndarray):
+    """The part of ``shift`` (n,) that is linear in the gradients, 0 where chance explains it; the
+    probability of that, and the adjusted R2. All volumes with b > 0 enter, with a constant."""
+    weighted = ~table.is_b0
+    gradients = (table.vectors @ axes) * (table.bvals / max(table.bvals.max(), 1))[:, None]
+    seen, y = gradients[weighted], shift[weighted]
+    left = len(y) - 4
+    nothing = np.zeros(len(shift))
+    if left < 2 or np.ptp(y) == 0:
+        return nothing, 1.0, None
+    design = np.column_stack([np.ones(len(y)), seen])
+    fit, *_ = np.linalg.lstsq(design, y, rcond=None)
+    rest = float(np.sum((y - design @ fit) ** 2))
+    whole = float(np.sum((y - y.mean()) ** 2))
+    explained = 1 - (rest / left) / (whole / (len(y) - 1))
+    chance = float(f_distribution.sf((whole - rest) / 3 / max(rest / left, 1e-30), 3, left))
+    if chance >= CHANCE:
+        return nothing, chance, explained
+    return np.where(weighted, gradients @ fit[1:], 0.0), chance, explained
+
+
+def _nearest_rigid(matrices: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """The rotation nearest to each whole matrix, and the shift of the ``centre``."""
+    poses = np.tile(np.eye(4), (len(matrices), 1, 1))
+    for pose, matrix in zip(poses, matrices, strict=True):
+        pose[:3, :3] = rotation_part(matrix[:3, :3])
+        pose[:3, 3] = apply_affine(matrix, centre) - pose[:3, :3] @ centre
+    return poses
+
+
+def displacement(terms: np.ndarray, radius_mm: float) -> np.ndarray:
+    """Root-mean-square shift (n,) by eddy terms (n, 4) within a sphere about the centre."""
+    return np.sqrt(radius_mm**2 * (terms[:, :3] ** 2).sum(axis=1) / 5 + terms[:, 3] ** 2)
