@@ -63,6 +63,9 @@ FUNC = "bids::sub-01/func/sub-01_task-rest_bold.nii.gz"
         ({"TotalReadoutTime": 0.05}, {"a": {"TotalReadoutTime": 0.0502}}, ["a"]),
         ({"TotalReadoutTime": 0.05}, {"a": {}}, ["a"]),
         ({}, {"a": {"IntendedFor": None, "B0FieldIdentifier": []}}, ["a"]),
+        ({}, {"a": {"B0FieldIdentifier": "bold"}}, []),
+        ({}, {"a": {"IntendedFor": "./dwi/sub-01_dwi.nii.gz"}}, ["a"]),
+        ({}, {"a": {"IntendedFor": "dwi\\sub-01_dwi.nii.gz"}}, ["a"]),
     ],
 )  # fmt: skip
 def test_an_image_of_another_series_is_never_used(dataset, dwi, maps, found):
@@ -88,6 +91,20 @@ def test_of_a_series_with_the_opposite_direction_a_volume_with_b0_is_taken(tmp_p
     assert b0_volume(str(path)) is None
     _, (note,) = of_series([str(path)], {"dwi": "d.nii.gz"}, SHAPE, AFFINE)
     assert "no volume with b = 0" in note
+
+
+def test_an_image_that_is_damaged_does_not_lose_the_series(tmp_path):
+    path = tmp_path / "sub-01_epi.nii.gz"
+    files = {"dwi": str(tmp_path / "sub-01_dwi.nii.gz")}
+    path.write_bytes(b"no image")
+    assert of_series([str(path)], files, SHAPE, AFFINE)[0] == []
+    nib.save(nib.Nifti1Image(np.ones((*SHAPE, 2), np.float32), AFFINE), path)
+    (tmp_path / "sub-01_epi.bval").write_text("1000 1000 0\n")
+    _, (note,) = of_series([str(path)], files, SHAPE, AFFINE)
+    assert "more than its volumes" in note
+    (tmp_path / "sub-01_epi.json").write_text("{")
+    _, (note,) = of_series([str(path)], files, SHAPE, AFFINE)
+    assert "not readable as JSON" in note
 
 
 @pytest.mark.parametrize(("direction", "opposite"), [("j", "j-"), ("j-", "j"), ("i", "i-")])

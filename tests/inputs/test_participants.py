@@ -130,11 +130,33 @@ def test_ranges_are_configurable(tmp_path):
 LONG = ("participant_id session_id group age", "AD01 1 AD 66", "AD01 2 AD 67.5", "NC01 1 NC 80")
 
 
-@pytest.mark.parametrize(("session", "age"), [("1", 66), ("2", 67.5), ("01", 66), ("ses2", None)])
+@pytest.mark.parametrize(("session", "age"), [("1", 66), ("2", 67.5), ("01", 66), ("3", None)])
 def test_rows_of_sessions_are_matched_by_session(tmp_path, session, age):
     found = people(tmp_path, *LONG)
     assert not found.problems
     assert found.of(Unit("AD01", session)) == dict.fromkeys(COLUMNS) | {"group": "AD", "age": age}
+
+
+def test_values_of_one_session_are_not_those_of_another(tmp_path):
+    found = people(tmp_path, "participant_id session_id group age mmse", "1 1 AD 70 29")
+    assert found.of(Unit("1", "1"))["age"] == 70
+    assert found.of(Unit("1", "2")) == dict.fromkeys(COLUMNS) | {"group": "AD"}
+    assert found.unclear(Unit("1", "2")) == ["age", "mmse"]
+    assert found.of(Unit("1"))["age"] == 70 and not found.unclear(Unit("1"))
+
+
+@pytest.mark.parametrize("cell", ["26.03.2018", "43185", "12", "now", "2108-01-01", "2020-13-01"])
+def test_dates_that_are_none_are_missing_and_listed(tmp_path, cell):
+    found = people(tmp_path, "participant_id acq_time", f"1 {cell}", "2 20180326", "3 1899-01-01")
+    assert found.rows["sub-1"]["acq_time"] is None
+    assert "not a date as 2020-01-31" in reasons(found, "sub-1")[0]
+    assert [found.rows[f"sub-{n}"]["acq_time"] for n in (2, 3)] == ["20180326", "1899-01-01"]
+
+
+@pytest.mark.parametrize("cell", [".", "#N/A", "NULL", "-", "?", "unknown", "-9.0", "999.0"])
+def test_words_for_missing_make_no_group(tmp_path, cell):
+    found = people(tmp_path, "participant_id group sex", f"1 {cell} {cell}")
+    assert found.rows["sub-1"]["group"] is found.rows["sub-1"]["sex"] is None
 
 
 def test_images_without_session_get_what_all_rows_say_and_the_rest_is_listed(tmp_path):

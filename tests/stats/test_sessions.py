@@ -58,13 +58,15 @@ def test_a_configured_order(configured):
 def test_a_configured_order_that_lacks_a_session_or_contradicts_the_dates_is_refused():
     with pytest.raises(BadInput, match="does not name session post"):
         order(frame(*TWO), ["pre", "followup"])
-    with pytest.raises(BadInput, match="different orders"):
-        order(frame(*TWO, age=[61, 60, 60, 61]), ["pre", "post"])
+    found = order(frame(*TWO, age=[61, 60, 60, 61]), ["pre", "post"])
+    assert "stats.sessions and age put the sessions of a in different orders" in found.problem
+    found = order(frame(("a", "ses-1"), ("a", "ses-2"), age=[70, 69]), [])
+    assert "age and the number in session_id put the sessions of a" in found.problem
 
 
 @pytest.mark.parametrize(
     ("labels", "numbers"),
-    [(["ses-1", "ses-2"], [0, 1]), (["ses-10", "ses-9"], [1, 0]), (["ses-m12", "ses-m00"], [1, 0]),
+    [(["ses-1", "ses-2"], [0, 1]), (["ses-10", "ses-9"], [1, 0]), (["ses-m12", "ses-m00"], [12, 0]),
      (["ses-01", "ses-002"], [0, 1]), (["ses-20200102", "ses-20200101"], [1, 0]),
      (["2", "1"], [1, 0])],
 )  # fmt: skip
@@ -81,6 +83,17 @@ def test_numbers_in_labels(labels, numbers):
 )  # fmt: skip
 def test_labels_that_cannot_be_ordered(labels):
     assert order(frame(("a", labels[0]), ("a", labels[1])), []).problem
+
+
+def test_times_of_day_without_dates_tell_nothing():
+    stamps = ["1925-01-01T15:00:00", "1925-01-01T09:00:00"]
+    found = order(frame(("a", "ses-1"), ("a", "ses-2"), acq_time=stamps), [])
+    assert found.basis == "the number in session_id"
+
+
+def test_a_session_that_was_missed_leaves_a_gap():
+    found = order(frame(("a", "ses-1"), ("a", "ses-2"), ("b", "ses-1"), ("b", "ses-3")), [])
+    assert found.number.tolist() == [0, 1, 0, 2]
 
 
 def test_one_session_each_needs_no_order():
@@ -160,7 +173,29 @@ def test_columns_of_a_table_made_elsewhere(make):
         make(table, columns={"age": "years"})
 
 
+@pytest.mark.parametrize("code", [-9, 999])
+def test_codes_in_a_metric_are_missing_and_named(make, code):
+    table = draw({"AD": 8, "NC": 8})
+    table.loc[0, "alps_native_mean"] = code
+    cohort, _ = make(table)
+    assert cohort.frame["alps_native_mean"].isna().sum() == 1
+    assert any(f"alps_native_mean is {code}" in note for note in cohort.notes)
+
+
+@pytest.mark.parametrize("cell", ["1,39", "ok"])
+def test_a_metric_without_any_number_is_refused(make, cell):
+    with pytest.raises(BadInput, match="alps_native_mean (has numbers with|holds no number)"):
+        make(draw({"AD": 8, "NC": 8}).assign(alps_native_mean=cell))
+
+
+def test_one_person_under_two_names_is_refused(make):
+    table = draw({"AD": 8, "NC": 8})
+    table.loc[1, "participant_id"] = "AD000"
+    with pytest.raises(BadInput, match="AD000 is in the table twice"):
+        make(table)
+
+
 @pytest.mark.parametrize("cell", ["70,5", "old", "seventy"])
 def test_ages_that_are_no_numbers_are_never_categories(make, cell):
-    with pytest.raises(BadInput, match="age holds no number that can be one"):
+    with pytest.raises(BadInput, match="age (holds no number|has numbers with a comma)"):
         make(draw({"AD": 8, "NC": 8}).assign(age=cell))

@@ -6,11 +6,16 @@ import difflib
 import math
 import re
 from dataclasses import dataclass
+from datetime import date
 
 from glymph.common.errors import short
 from glymph.common.registry import Variable, variables
 from glymph.common.tables import MISSING
 
+ISO_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ].*)?")
+YEARS = (1800, 2100)
+"""BIDS asks that anonymised dates lie before 1925."""
+NO_DATE = "not a date as 2020-01-31; taken as missing"
 TOP_CODED = re.compile(r"(?:[>≥]\s*)?(\d+(?:\.\d+)?)\s*\+?")
 
 
@@ -44,9 +49,11 @@ def read_cell(text: str, variable: Variable, limits: tuple[float, float] | None)
     """What a cell says of ``variable``; ``limits``: lowest and highest value of a number."""
     if text.lower() in MISSING:
         return Cell(None)
+    if variable.date:
+        return Cell(text) if day_of(text) else Cell(None, f"is '{short(text)}', {NO_DATE}")
     if variable.range is None:
-        if text in variable.missing:
-            return Cell(None, f"is '{text}', a code for unknown; taken as missing")
+        if any(_equal(text, code) for code in variable.missing):
+            return Cell(None, f"is '{short(text)}', a code for unknown; taken as missing")
         return Cell(text)
     coded = TOP_CODED.fullmatch(text)
     value = _number(coded[1] if coded else text)
@@ -58,6 +65,23 @@ def read_cell(text: str, variable: Variable, limits: tuple[float, float] | None)
         return Cell(None, outside)
     top = coded and not text.replace(".", "").isdecimal()
     return Cell(value, f"is '{short(text)}'; taken as {value:g}" if top else "")
+
+
+def day_of(text: str) -> date | None:
+    """The day of an ISO 8601 date (2020-01-31, 20200131, with or without a time); None for what is
+    none, or of no year in which anybody was scanned or to which dates are shifted."""
+    found = ISO_DAY.fullmatch(text.strip())
+    try:
+        day = date(*map(int, found.groups())) if found else None
+    except ValueError:
+        return None
+    return day if day and YEARS[0] <= day.year <= YEARS[1] else None
+
+
+def _equal(text: str, code: str) -> bool:
+    """Whether a cell is a code, as text or as a number (-9 = -9.0)."""
+    number = _number(text)
+    return text.lower() == code or (number is not None and number == _number(code))
 
 
 def _number(text: str) -> float | None:

@@ -19,6 +19,8 @@ B0_MAX = 50.0
 """A volume with b at or below this, in s/mm2, counts as b = 0."""
 SHELL_TOLERANCE = 0.05
 """Scanners write b-values of one shell that differ by so much, as a share."""
+WIDEST_SHELL = 0.2
+"""Between its lowest and highest b-value; a wider run of values has no shells."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class GradientTable:
         """The b-value (n,) of each volume's shell, the median of its volumes; 0 at b = 0.
 
         Sorted b-values belong to one shell as long as each is within `SHELL_TOLERANCE` of the one
-        below. Where these together span more than twice that (a table without shells, as of
+        below. Where these together span more than `WIDEST_SHELL` (a table without shells, as of
         diffusion spectra), every volume keeps its own.
         """
         found = np.zeros(len(self))
@@ -55,7 +57,7 @@ class GradientTable:
         starts = np.flatnonzero(values[1:] > values[:-1] * (1 + SHELL_TOLERANCE)) + 1
         for shell in np.split(order, starts):
             own = self.bvals[shell]
-            one = len(own) and own.max() <= own.min() * (1 + 2 * SHELL_TOLERANCE)
+            one = len(own) and own.max() <= own.min() * (1 + WIDEST_SHELL)
             found[shell] = np.median(own) if one else own
         return found
 

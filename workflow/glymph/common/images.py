@@ -274,6 +274,9 @@ def read_sidecar(path: str | Path) -> dict:
 
     Text that is no UTF-8 is read as Latin-1: the keys that count are ASCII.
     """
+    if Path(path).is_symlink() and not Path(path).exists():
+        raise BadInput("its content is not here: a link to nothing (git-annex?)", path,
+                       f"datalad get {path}")  # fmt: skip
     try:
         raw = Path(path).read_bytes()
         content = json.loads(_text(raw), parse_constant=lambda _: None)
@@ -319,6 +322,18 @@ def phase_encoding(*paths: str | Path) -> str | None:
     """
     stated = metadata(*paths).get("PhaseEncodingDirection")
     return stated if stated in DIRECTIONS else None
+
+
+def phase_axis(*paths: str | Path) -> int | None:
+    """The voxel axis (0, 1, 2) of phase encoding by `metadata`; None where it is unknown.
+
+    Some scanners leave out which way along it: dcm2niix then writes PhaseEncodingAxis alone.
+    """
+    said = metadata(*paths)
+    for key in ("PhaseEncodingDirection", "PhaseEncodingAxis"):
+        if said.get(key) in DIRECTIONS:
+            return "ijk".index(said[key][0])
+    return None
 
 
 def _plain(value):

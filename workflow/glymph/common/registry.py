@@ -95,7 +95,8 @@ def checked(values: dict[str, float | None]) -> dict[str, float | None]:
 @dataclass(frozen=True)
 class Variable:
     """What is known of people: a number within ``range`` (lowest, highest; None for words), or
-    words, of which ``missing`` are codes for "unknown". ``known_as``: other names of its column."""
+    words, of which ``missing`` are codes for "unknown", or a ``date``. ``known_as``: other names of
+    its column."""
 
     name: str
     description: str
@@ -103,6 +104,7 @@ class Variable:
     range: tuple[float, float] | None = None
     missing: tuple[str, ...] = ()
     known_as: tuple[str, ...] = ()
+    date: bool = False
 
 
 @cache
@@ -113,7 +115,8 @@ def variables(path: Path = PEOPLE) -> dict[str, Variable]:
         name: Variable(
             name, about["description"], about.get("unit"),
             tuple(about["range"]) if "range" in about else None,
-            tuple(about.get("missing", ())), tuple(about.get("known_as", ())),
+            tuple(map(str, about.get("missing", ()))), tuple(about.get("known_as", ())),
+            about.get("date", False),
         )
         for name, about in content.items()
     }  # fmt: skip

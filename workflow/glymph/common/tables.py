@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glymph.common.errors import brief, short
 
-MISSING = ("", "n/a", "na", "nan", "none")
+MISSING = ("", "n/a", "na", "nan", "none", "null", "#n/a", ".", "-", "?")
 """What people write for a missing value, compared in lower case."""
 
 
@@ -25,6 +25,8 @@ def read_table(
     quotes that do not close, two columns of one name, rows longer than the header. Shorter rows end
     in empty cells; columns without a name are passed over.
     """
+    if Path(path).is_symlink() and not Path(path).exists():
+        raise TableError(f"{path}: its content is not here (git-annex?); datalad get {path}")
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream, delimiter=separator, strict=True)

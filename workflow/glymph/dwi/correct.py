@@ -9,7 +9,7 @@ import numpy as np
 
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
-from glymph.common.images import array, load, phase_encoding
+from glymph.common.images import array, load, phase_axis, phase_encoding
 from glymph.common.spaces import apply_affine
 from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
@@ -53,7 +53,8 @@ def correct(
     data, table = array(image)[..., keep], table.select(keep)
     mask = brain_mask(data[..., table.is_b0].mean(axis=-1), image.affine)
     check = check_gradients(data, table, mask, image.affine, settings, files["bvec"])
-    direction = phase_encoding(*(files[kind] for kind in ("dwi", "json") if kind in files))
+    sidecars = [files[kind] for kind in ("dwi", "json") if kind in files]
+    direction, axis = phase_encoding(*sidecars), phase_axis(*sidecars)
     centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
@@ -64,7 +65,6 @@ def correct(
         apart = None
     else:
         matrices = motion.estimate(data, image.affine, table, settings["motion"])
-        axis = "ijk".index(direction[0]) if direction else None
         apart = currents.separate(matrices, image.affine, table, axis, centre)
         poses, turned = apart.poses, motion.rotate_gradients(table, apart.poses)
     b0 = _mean_b0(data, image.affine, table, matrices)
@@ -80,7 +80,7 @@ def correct(
     facts = {
         "gradient_check": check,
         "distortion": method,
-        "phase_encoding": _stated(direction, apart),
+        "phase_encoding": direction or _axis_by(axis, apart),
         "volumes": image.shape[3],
         "volumes_used": [int(v) for v in keep],
         "directions": table.directions(),
@@ -97,10 +97,10 @@ def correct(
     )
 
 
-def _stated(direction: str | None, apart: currents.Separated | None) -> str:
-    """What told the axis of phase encoding: the sidecar, the eddy currents, or nothing."""
-    if direction:
-        return direction
+def _axis_by(axis: int | None, apart: currents.Separated | None) -> str:
+    """The axis of phase encoding where its direction is unknown, and what told it."""
+    if axis is not None:
+        return f"{'ijk'[axis]}, direction unknown"
     if apart is None or apart.axis is None:
         return "unknown"
     return f"{'ijk'[apart.axis]}, by the eddy currents"
@@ -150,6 +150,10 @@ def _distortion(b0, affine, files, reverse, direction, t1w_brain, settings):
     usable, notes = fieldmap.of_series(reverse, files, b0.shape, affine)
     print(*notes, sep="\n", flush=True)
     opposite = distortion.find_reverse(usable, direction)
+    if not opposite:
+        stated = direction or "unknown"
+        notes += [f"{path} is not used for the distortion of this series: it does not state the "
+                  f"opposite of its phase encoding ({stated})" for path in usable]  # fmt: skip
     if wanted in ("auto", "reverse") and opposite:
         axis = distortion.phase_axis(direction)
         shift = distortion.from_reverse(b0, affine, opposite, axis)

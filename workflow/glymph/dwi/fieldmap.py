@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 
 import numpy as np
 
 from glymph.common.bids import applicable, stem
+from glymph.common.errors import BadInput
 from glymph.common.gradients import B0_MAX, read_bvals
 from glymph.common.images import metadata, open_image
 
@@ -30,9 +32,13 @@ def of_series(
     fields = {*_listed(own, "B0FieldSource"), *_listed(own, "B0FieldIdentifier")}
     named, silent, notes = [], [], []
     for path in candidates:
-        said = metadata(path)
-        whose = _belongs(said, fields, files["dwi"])
-        why = "it names other series" if whose is False else _unlike(path, said, own, shape, affine)
+        try:
+            said = metadata(path)
+            whose = _belongs(said, fields, files["dwi"])
+            other = "it names other series" if whose is False else ""
+            why = other or _unlike(path, said, own, shape, affine)
+        except BadInput as error:  # one that is damaged is no reason to lose the series
+            why = str(error)
         if why:
             notes.append(f"{path} is not used for the distortion of this series: {why}")
         else:
@@ -46,9 +52,10 @@ def _belongs(said: dict, fields: set[str], dwi: str) -> bool | None:
     if fields & set(identifiers):
         return True
     if intended:
-        ends = [stem(re.sub("^bids:[^:]*:", "", place).lstrip("/")) for place in intended]
+        plain = (re.sub("^bids:[^:]*:", "", place).replace("\\", "/") for place in intended)
+        ends = [stem(posixpath.normpath(place).lstrip("/")) for place in plain]
         return any(f"/{stem(os.path.abspath(dwi))}".endswith(f"/{end}") for end in ends)
-    return False if fields and identifiers else None
+    return False if identifiers else None
 
 
 def _unlike(path: str, said: dict, own: dict, shape, affine) -> str:
@@ -61,8 +68,11 @@ def _unlike(path: str, said: dict, own: dict, shape, affine) -> str:
         one, other = times
         if abs(one - other) > SAME_READOUT * other:
             return f"its read-out time is {one:g} s, the DWI's {other:g} s"
-    if b0_volume(path) is None:
+    volume = b0_volume(path)
+    if volume is None:
         return "it has no volume with b = 0"
+    if volume >= max(1, int(np.prod(image.shape[3:]))):
+        return "its b-values are more than its volumes"
     return ""
 
 

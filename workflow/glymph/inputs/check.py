@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput, brief, short
-from glymph.common.gradients import GradientTable, read_fsl, select_shells
+from glymph.common.gradients import B0_MAX, GradientTable, read_fsl, select_shells
 from glymph.common.images import (
     DIRECTIONS,
     SMALLEST_MM,
@@ -61,9 +61,15 @@ def check_diffusion(files: dict[str, str], b_max: float) -> dict:
     table = read_fsl(files["bval"], files["bvec"], image.affine, image.shape[3])
     keep = select_shells(table, b_max)
     used = table.select(keep)
+    if not (table.bvals > B0_MAX).any():
+        raise BadInput(
+            f"no b-value above {B0_MAX:g} (the largest is {table.bvals.max():g})", files["bval"],
+            "give b-values in s/mm2, or leave this series out: nothing in it is weighted",
+        )  # fmt: skip
     if not used.is_b0.any():
         raise BadInput(
-            "no volume with b = 0", files["bval"],
+            f"no volume with b = 0 (the lowest b-value is {table.bvals.min():g}; up to {B0_MAX:g} "
+            "counts as 0)", files["bval"],
             "ALPS needs at least one b = 0 image (a volume with b > 0 and a zero vector is none)",
         )  # fmt: skip
     directions = used.directions()

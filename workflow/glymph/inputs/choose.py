@@ -35,7 +35,8 @@ class Rule:
         """Why ``image`` is not used where ``chosen`` is."""
         kind = image.name.suffix
         why = f"inputs.several: {self.several}" if self.fits(image, kind) else self.written(kind)
-        return Stop(f"not used: {Path(chosen.path).name} was chosen by {why}", image.path, "",
+        may = ", and may serve to correct its distortion" if kind == "dwi" else ""
+        return Stop(f"not used: {Path(chosen.path).name} was chosen by {why}{may}", image.path, "",
                     "inputs")  # fmt: skip
 
 

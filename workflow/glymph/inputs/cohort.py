@@ -91,18 +91,23 @@ class Cohort:
             for kind, problem in scan.problems.items()
             if problem.reason != f"no {kind} image"
         ]
-        lines += [f"Left out: {problem}" for problem in unclear]
-        if self.unused:
-            lines += [f"Not used: {one.stop}" for one in self.unused[:MOST_LINES]]
-        if len(self.unused) > MOST_LINES:
-            lines.append(f"Not used: {len(self.unused)} files in all; see group/exclusions.tsv")
+        lines += _first("Left out", unclear)
+        lines += _first("Not used", [one.stop for one in self.unused])
         if self.participants is None or not self.participants.has_table:
             lines.append("No participants table: the cohort table will have no groups or scores.")
         if self.participants is not None:
             found = [stop for stops in self.participants.problems.values() for stop in stops]
             found += [stop for _, stop in unmatched(self.scans, self.participants, self.left_out)]
-            lines += [f"Participants: {stop}" for stop in [*self.participants.notes, *found]]
+            lines += [f"Participants: {stop}" for stop in self.participants.notes]
+            lines += _first("Participants", found)
         return lines
+
+
+def _first(word: str, stops: list[Stop]) -> list[str]:
+    """A line for each of the first, and one for the others; all are in group/exclusions.tsv."""
+    lines = [f"{word}: {stop}" for stop in stops[:MOST_LINES]]
+    more = len(stops) - MOST_LINES
+    return lines + ([f"{word}: {more} more, see group/exclusions.tsv"] if more > 0 else [])
 
 
 def no_dataset(config: dict) -> bool:
@@ -164,6 +169,10 @@ def prepare(config: dict) -> Cohort:
         )
     sources = {path: integrity.state(path) for path in paths}
     used = [scan for scan in scans if scan.unit.prefix not in out]
+    if scans and not used:
+        raise CohortError(
+            "nobody with images is left by participant_label and exclude; correct them"
+        )
     return Cohort(used, participants, out, index.unused, sources)
 
 
@@ -332,8 +341,8 @@ def unmatched(
     for unit in (scan.unit for scan in scans):
         if unclear := participants.unclear(unit):
             reason = (
-                f"{unit.prefix}: {', '.join(unclear)} differ between the sessions in the table, "
-                "none of which is this one; taken as missing"
+                f"{unit.prefix}: {', '.join(unclear)} of other sessions are in the table, and none "
+                "of this one; taken as missing"
             )
             cure = "give the images or the table the same sessions"
             found.append((unit.participant_id, Stop(reason, "", cure, "inputs")))

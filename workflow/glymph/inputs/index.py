@@ -10,15 +10,16 @@ import os
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
 from glymph.common.bids import applicable, listing, stem
-from glymph.common.errors import BadInput, Stop, brief, short
+from glymph.common.errors import BadInput, Stop, short
 from glymph.common.images import read_json, write_json
 from glymph.common.names import PREFIX_PATTERN, Unit
-from glymph.common.tables import TableError, read_table
+from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs.choose import Rule, choose, settled, stranger
 from glymph.inputs.survey import DatasetError, survey
 
@@ -34,6 +35,7 @@ CORRECTIONS = {
 TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", *PROVIDED)
 RATER_COLUMN = "rater_"
 DWI_PARTS = ("bval", "bvec", "json")
+METADATA = tuple(f".{part}" for part in DWI_PARTS)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def read_bids(
         rater: rater_pattern.replace("{rater}", rater)
         for rater in _find_raters(bids_dir, rater_pattern)
     }
-    names = cache(listing)
+    names = cache(lambda folder: [n for n in listing(folder) if n.endswith(METADATA)])
     scans, unused = [], list(found.unused)
     for unit in sorted(found.images, key=lambda unit: unit.prefix):
         scan, left = _scan_unit(bids_dir, unit, found, rule, names)
@@ -131,7 +133,8 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
     files, problems, sidecars = {}, {}, []
     unused: list[Stop] = []
     images = found.images[unit]
-    reverse = list(found.fieldmaps.get(unit, {}).get("epi", []))
+    above = [Unit(unit.subject)] if unit.session else []
+    reverse = [i for u in (unit, *above) for i in found.fieldmaps.get(u, {}).get("epi", [])]
     for kind in IMAGE_KINDS:
         candidates = images.get(kind, [])
         own = [image for image in candidates if image.own_unit == (unit.subject, unit.session)]
@@ -143,13 +146,13 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
             problems[kind] = chosen
         else:
             files[kind] = chosen.path
-            unused += [] if kind == "dwi" else [rule.passed_over(i, chosen) for i in others]
+            unused += [rule.passed_over(image, chosen) for image in others]
         if kind == "dwi":
             reverse += others
     try:
         if "dwi" in files:
             files |= _dwi_sidecars(files["dwi"], str(bids_dir), names)
-            sidecars = _metadata([files["dwi"], *(i.path for i in reverse)], str(bids_dir), names)
+            sidecars = _metadata(files["dwi"], [i.path for i in reverse], str(bids_dir), names)
     except BadInput as error:
         problems["dwi"] = replace(error.stop, stage="inputs")
         files.pop("dwi")
@@ -166,9 +169,12 @@ def _dwi_sidecars(dwi: str, root: str, names) -> dict[str, str]:
     return {kind: paths[-1] for kind, paths in found.items() if paths}
 
 
-def _metadata(images: list[str], root: str, names) -> list[str]:
-    """Every JSON that applies to one of these images."""
-    found = [path for image in images for path in applicable(image, ".json", root, names)]
+def _metadata(dwi: str, reverse: list[str], root: str, names) -> list[str]:
+    """Every JSON that applies to the series or to one of the images that may correct it."""
+    found = applicable(dwi, ".json", root, names)
+    for image in reverse:
+        with suppress(BadInput):  # two apply equally: that image will not be used
+            found = found + applicable(image, ".json", root, names)
     return list(dict.fromkeys(found))
 
 
@@ -186,7 +192,12 @@ def _without_absent(scan: Scan) -> Scan:
             problems[kind] = _absent(gone[0])
             files = {k: path for k, path in files.items() if k not in parts}
     fieldmaps = [path for path in (*scan.reverse, *scan.sidecars) if not os.path.isfile(path)]
-    if fieldmaps and "dwi" in files:
+    chain = applicable(files["dwi"], ".json") if fieldmaps and "dwi" in files else []
+    inherited = [path for path in fieldmaps if path in chain]
+    if inherited:
+        problems["dwi"] = _absent(inherited[0])
+        files = {k: path for k, path in files.items() if k not in ("dwi", *DWI_PARTS)}
+    elif fieldmaps and "dwi" in files:
         problems["fieldmap"] = _absent(fieldmaps[0])
     drawn = {rater: path for rater, path in scan.raters.items() if os.path.isfile(path)}
     problems |= {
@@ -262,16 +273,12 @@ def read_path_table(path: str | Path) -> list[Scan]:
 def _scan_row(table: Path, number: int, row: dict[str, str]) -> Scan:
     def cell(name: str) -> str | None:
         value = row.get(name, "")
-        return None if value in ("", "n/a") else value
+        return None if value.lower() in MISSING else value
 
     def place(name: str) -> str | None:
-        value = cell(name)
-        try:
-            return str((table.parent / value).resolve()) if value else None
-        except (OSError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
-            raise DatasetError(
-                f"{table}, line {number}: {name} is no path ({brief(error)}); correct it"
-            ) from None
+        value = os.path.expandvars(os.path.expanduser(cell(name) or ""))
+        # Links stay: beside them, not beside what they lead to, lie the other files.
+        return os.path.abspath(table.parent / value) if value else None
 
     subject = (cell("participant_id") or "").removeprefix("sub-")
     session = (cell("session_id") or "").removeprefix("ses-") or None

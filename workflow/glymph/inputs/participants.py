@@ -13,6 +13,8 @@ from glymph.common.registry import variables
 from glymph.common.tables import TableError, read_table
 
 SESSION_COLUMNS = ("session_id", "session", "ses")
+TRAITS = ("group", "sex", "education", "site")
+"""What holds for all sessions of a person where only some are in the table."""
 OPTIONAL = ("acq_time",)
 """Variables whose absence needs no word: few tables have them."""
 Values = dict[str, str | float | None]
@@ -42,19 +44,35 @@ class Participants:
         if name in self.unusable:
             return {}
         known = dict(self.rows.get(name, {}))
+        if self._of_other_sessions(unit):
+            known = {k: v if k in TRAITS else None for k, v in known.items()}
         for session, values in self.sessions.get(name, {}).items():
             if same(session, unit.session):
                 known |= {k: v for k, v in values.items() if v is not None}
         return known
 
+    def _of_other_sessions(self, unit: Unit) -> bool:
+        """Whether the tables name sessions of this participant and the unit is another one."""
+        labels = [s for s in self.sessions.get(unit.participant_id, {}) if s is not None]
+        return bool(labels and unit.session) and not any(same(s, unit.session) for s in labels)
+
     def unclear(self, unit: Unit) -> list[str]:
-        """Variables that differ between the sessions of the table, none of which is the unit's."""
+        """Variables that the tables know of other sessions than the unit's, and not of this one."""
         own = self.sessions.get(unit.participant_id, {})
+        if self._of_other_sessions(unit):
+            row = self.rows.get(unit.participant_id, {})
+            known = [k for k, v in row.items() if v is not None and k not in TRAITS]
+            return known + [k for k in self._differing(own) if k not in known]
         if any(session is not None and same(session, unit.session) for session in own):
             return []
+        return [k for k in self._differing(own) if self.of(unit).get(k) is None]
+
+    @staticmethod
+    def _differing(own: dict[str | None, Values]) -> list[str]:
+        """Variables of which sessions say different things."""
         names = dict.fromkeys(k for values in own.values() for k in values)
         said = {k: {v[k] for v in own.values() if v.get(k) is not None} for k in names}
-        return [k for k in names if len(said[k]) > 1 and self.of(unit).get(k) is None]
+        return [k for k in names if len(said[k]) > 1]
 
 
 class ParticipantsError(ValueError):
@@ -174,9 +192,10 @@ def check_row(
         if cell.problem:
             found.append(f"{where}: {column} {cell.problem}")
     group = values.get("group")
-    if groups and group is not None and group not in groups:
+    if groups and group is not None and group not in map(str, groups):
+        known = short(", ".join(map(str, groups)))
         found.append(
-            f"{where}: group '{short(group)}' is not one of {short(', '.join(groups))}; taken as "
+            f"{where}: group '{short(group)}' is not one of {known}; taken as "
             "missing: correct it, or add it to participants.groups"
         )
         values["group"] = None

@@ -3,16 +3,18 @@ then."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from glymph.common.bids import parse, same
-from glymph.common.cells import find_column
+from glymph.common.bids import parse, same, stem
+from glymph.common.cells import find_column, read_cell
 from glymph.common.errors import Stop, short
-from glymph.common.tables import MISSING, TableError, read_table
+from glymph.common.registry import variables
+from glymph.common.tables import TableError, read_table
 from glymph.inputs.index import Scan
-from glymph.inputs.participants import Participants, Values, check_row
+from glymph.inputs.participants import SESSION_COLUMNS, Participants, Values, check_row
 
 NO_TABLE = Participants({}, {}, frozenset(), has_table=False)
 KINDS = ("T1w", "dwi", "T2w", "FLAIR")
@@ -57,7 +59,11 @@ def _of_scan(scan: Scan, columns: dict, ranges: dict) -> tuple[Values, list[Stop
             problems.append(Stop(f"{error}; not used", "", "", "inputs"))
             continue
         if parse(Path(path).name).suffix == "scans":
-            said, found = {"acq_time": _acquired(scan, header, rows)}, []
+            cell = read_cell(_acquired(scan, header, rows) or "", variables()["acq_time"], None)
+            said, found = (
+                {"acq_time": cell.value},
+                [f"acq_time {cell.problem}"] * bool(cell.problem),
+            )
         else:
             said, found = _of_session(scan, path, header, rows, columns, ranges)
         values |= {k: v for k, v in said.items() if v is not None}
@@ -67,10 +73,11 @@ def _of_scan(scan: Scan, columns: dict, ranges: dict) -> tuple[Values, list[Stop
 
 def _of_session(scan, path, header, rows, columns, ranges) -> tuple[Values, list[str]]:
     """What the row of the unit's session in sessions.tsv says."""
-    column = find_column(header, "session_id")
+    column = next(filter(None, (find_column(header, n) for n in SESSION_COLUMNS)), None)
     if not column or not scan.unit.session:
-        return {}, []
-    used = {v: find_column(header, c) for v, c in (columns | {"acq_time": "acq_time"}).items() if c}
+        return {}, [] if column else ["no column session_id; not used"]
+    wanted = columns | {"acq_time": "acq_time"}
+    used = {v: find_column(header, c) or find_column(header, v) for v, c in wanted.items() if c}
     used = {variable: name for variable, name in used.items() if name}
     for number, row in rows:
         if same(row[column].removeprefix("ses-"), scan.unit.session):
@@ -84,9 +91,9 @@ def _acquired(scan: Scan, header: list[str], rows: list) -> str | None:
     name, time = find_column(header, "filename"), find_column(header, "acq_time")
     if not name or not time:
         return None
-    times = {row[name]: row[time] for _, row in rows if row[time].lower() not in MISSING}
+    times = {stem(posixpath.normpath(row[name])): row[time] for _, row in rows if row[name]}
     for kind in KINDS:
         for file, when in times.items():
-            if kind in scan.files and file and scan.files[kind].endswith(f"/{file}"):
+            if kind in scan.files and stem(scan.files[kind]).endswith(f"/{file}"):
                 return when
     return None

@@ -20,7 +20,11 @@ PLACES = {"T1w": "anat", "T2w": "anat", "FLAIR": "anat", "dwi": "dwi", "epi": "f
 ELSEWHERE = ("func", "meg", "eeg", "ieeg", "pet", "beh", "perf", "micr", "motion", "nirs", "mrs")
 """Folders of other kinds of data, which may hold very many files."""
 OTHER_IMAGES = (".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".nrrd", ".mif", ".mif.gz", ".dcm")
-MEANT = {word.lower(): word for word in PLACES} | {"t1": "T1w", "t2": "T2w", "dti": "dwi"}
+BESIDE = ("sourcedata", "derivatives", "code", "stimuli", "phenotype", "docs", "logs", "rawbids")
+"""Folders that a dataset may have beside those of its subjects."""
+MEANT = {word.lower(): word for word in PLACES} | {
+    "t1": "T1w", "t2": "T2w", "dti": "dwi", "mprage": "T1w", "spgr": "T1w", "bravo": "T1w",
+}  # fmt: skip
 """What people call an image of a kind in use, in lower case."""
 ODD_FOLDER = re.compile(r"sub([-_ ]|\d)", re.IGNORECASE)
 SESSION = re.compile(r"ses([-_ ]|\d)", re.IGNORECASE)
@@ -68,8 +72,14 @@ def survey(bids_dir: Path) -> Survey:
     for entry in _entries(bids_dir):
         if re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_dir():
             _subject(Path(entry.path), found)
-        elif ODD_FOLDER.match(entry.name) and (entry.is_dir() or _is_image(entry.name)):
+        elif re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_symlink():
+            stop = Stop(
+                "it is a link to nothing", entry.path, f"datalad get {entry.path}", "inputs"
+            )
+            found.unused.append((entry.name, None, stop))
+        elif _seems_subject(entry):
             found.unused.append((short(entry.name), None, _odd_name(entry, "a subject")))
+    _without_images(found)
     if not found.images:
         first = f" The first that is not used: {found.unused[0][2]}" if found.unused else ""
         raise DatasetError(
@@ -77,6 +87,28 @@ def survey(bids_dir: Path) -> Survey:
             f"dataset?{first}"
         )
     return found
+
+
+def _seems_subject(entry: os.DirEntry) -> bool:
+    """Whether what lies beside the subjects' folders looks like a subject named otherwise."""
+    if not entry.is_dir():
+        return bool(ODD_FOLDER.match(entry.name)) and _is_image(entry.name)
+    if entry.name in BESIDE or entry.name.startswith("."):
+        return False
+    inside = [inner.name for inner in _entries(Path(entry.path))[:20]]
+    return bool(ODD_FOLDER.match(entry.name)) or any(
+        name in ("anat", "dwi") or SESSION.match(name) for name in inside
+    )
+
+
+def _without_images(found: Survey) -> None:
+    """List sessions that hold nothing but fieldmaps."""
+    for unit in set(found.fieldmaps) - set(found.images):
+        if unit.session is None and any(u.subject == unit.subject for u in found.images):
+            continue  # of all sessions
+        for image in found.fieldmaps[unit]["epi"]:
+            stop = Stop("a fieldmap without any image is not used", image.path, "", "inputs")
+            found.unused.append((unit.participant_id, unit.session_id, stop))
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
@@ -132,17 +164,13 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
     if folder.name in ELSEWHERE:
         return
     if folder.name not in PLACES.values():
-        lost = [
-            os.path.join(place, name)
-            for place, _, names in os.walk(folder.path)
-            for name in sorted(names)
-            if _kind(name, "")
-        ]
-        whose = unit.participant_id, unit.session_id
-        found.unused += [(*whose, _unusable(path, folder.name)) for path in lost]
+        _lost(folder.path, unit, found)
         return
     own: dict[str, list[Image]] = {}
     for entry in _entries(Path(folder.path)):
+        if entry.is_dir():
+            _lost(entry.path, unit, found)
+            continue
         kind = _kind(entry.name, folder.name)
         stop = kind and _unusable(entry.path, folder.name)
         if stop:
@@ -152,6 +180,15 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
     place = found.images if own.keys() - {"epi"} else found.fieldmaps
     if own:
         place.setdefault(unit, {}).update(own)
+
+
+def _lost(folder: str, unit: Unit, found: Survey) -> None:
+    """List the images in a folder that BIDS does not have."""
+    paths = [os.path.join(place, n) for place, _, names in os.walk(folder) for n in sorted(names)]
+    for path in paths:
+        if _kind(os.path.basename(path), ""):
+            stop = _unusable(path, os.path.basename(os.path.dirname(path)) + "/")
+            found.unused.append((unit.participant_id, unit.session_id, stop))
 
 
 def _is_image(name: str) -> bool:

@@ -11,10 +11,12 @@ import pandas as pd
 
 from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
-from glymph.common.registry import metrics, variables
+from glymph.common.registry import Metric, metrics, variables
 from glymph.common.tables import MISSING
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
+CODES, FAR = (99, 999, 9999, 99999, 88, 888, 8888), 20
+"""Numbers that studies write for "missing", and how far above the plausible they give it away."""
 MOST_CELLS = 10
 """Of one column that notes name one by one."""
 WHOLE = "all"
@@ -98,7 +100,8 @@ def read(path: str | Path, columns: dict[str, str | None]) -> pd.DataFrame:
         )  # fmt: skip
     if "session_id" not in frame:
         frame["session_id"] = None
-    twice = frame.duplicated(IDENTITY)
+    same_people = frame[IDENTITY].apply(lambda c: c.str.replace("^(sub|ses)-", "", regex=True))
+    twice = same_people.duplicated()
     if twice.any():
         first = short(" ".join(str(v) for v in frame.loc[twice, IDENTITY].iloc[0] if v == v and v))
         raise BadInput(
@@ -146,8 +149,13 @@ def cleaned(frame: pd.DataFrame, wanted: list[str], ranges: dict) -> tuple[pd.Da
     alike.pop(None, None)
     frame = frame.rename(columns=alike)
     notes = [f"the table's column {old} is taken as {new}" for old, new in alike.items()]
+    comma = [n for n in wanted if n in frame and _comma(frame[n])]
+    if comma:
+        raise BadInput(f"column {comma[0]} has numbers with a comma", "", "write them with a point")
+    for name in (n for n in wanted if n in frame and n in metrics()):
+        notes += _without_codes(frame, metrics()[name])
     for name, variable in variables().items():
-        if name not in frame or name in metrics():
+        if name not in frame:
             continue
         limits = limits_of(name, ranges)
         cells = frame[name].map(lambda text, v=variable, m=limits: read_cell(text or "", v, m))
@@ -160,11 +168,33 @@ def cleaned(frame: pd.DataFrame, wanted: list[str], ranges: dict) -> tuple[pd.Da
             )  # fmt: skip
         said = [f"{frame.loc[i, 'participant_id']}: {name} {cell.problem}"
                 for i, cell in cells.items() if cell.problem]  # fmt: skip
-        notes += said[:MOST_CELLS]
+        notes += said[:MOST_CELLS] + _spellings(name, values)
         notes += [f"{name}: {len(said)} cells in all"] if len(said) > MOST_CELLS else []
         texts = [v if isinstance(v, str) or v is None else f"{v:.10g}" for v in values]
         frame[name] = pd.Series(texts, frame.index, dtype=object)
     return frame, notes
+
+
+def _without_codes(frame: pd.DataFrame, metric: Metric) -> list[str]:
+    """Take values out of a metric's column, in place, that stand for "missing": negative where none
+    can be, or 99, 999 ... far above what is plausible. Raises `BadInput` for words alone."""
+    text = frame[metric.name].copy()
+    numbers = pd.to_numeric(text, errors="coerce")
+    if text.notna().any() and numbers.isna().all():
+        raise BadInput(
+            f"column {metric.name} holds no number: '{short(text.dropna().iloc[0])}' and so on", "",
+            "write numbers with a point, or take the metric out of stats.metrics",
+        )  # fmt: skip
+    low, high = metric.plausible
+    wrong = (numbers < 0) & (low is not None and low >= 0)
+    if high is not None:
+        wrong |= numbers.isin(CODES) & (numbers > FAR * high)
+    frame.loc[wrong, metric.name] = None
+    return [
+        f"{frame.loc[i, 'participant_id']}: {metric.name} is {text[i]}, which cannot be; taken as "
+        "missing"
+        for i in frame.index[wrong]
+    ][:MOST_CELLS]
 
 
 def without_rejected(
@@ -350,6 +380,13 @@ def axis_versions(metric: str) -> list[str]:
         if metric.startswith(f"alps_{axes}_"):
             return [metric.replace(axes, other, 1) for other in AXES]
     return [metric]
+
+
+def _spellings(name: str, values: list) -> list[str]:
+    """A note on words that differ by case alone: they are other groups."""
+    words = {v for v in values if isinstance(v, str)}
+    twins = sorted(w for w in words if sum(w.lower() == other.lower() for other in words) > 1)
+    return [f"{name}: {short(', '.join(twins))} count as different"] if twins else []
 
 
 def _near(name: str, frame: pd.DataFrame) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.bids import same
+from glymph.common.cells import day_of
 from glymph.common.errors import BadInput, short
 from glymph.common.names import Unit
 
@@ -55,24 +56,54 @@ def order(frame: pd.DataFrame, configured: list) -> Order:
         )  # fmt: skip
     unknown = pd.Series(np.nan, frame.index)
     if not basis:
-        listed = short(", ".join(sorted(labels.unique())))
+        listed = short(", ".join(sorted(filter(None, labels.unique())) or ["without a label"]))
+        dates = times["acq_time"]
+        lack = own.loc[dates.isna(), "participant_id"] if dates is not None else own[:0]
+        some = 0 < len(lack) < len(own)
+        who = f" (lacking, say, for {lack.iloc[0]})" if some else ""
         problem = (
-            f"the order of sessions {listed} is not known: give acq_time in sessions.tsv or the "
-            "table, or list them in stats.sessions"
+            f"the order of sessions {listed} is not known: give acq_time{who} in sessions.tsv or "
+            "the table, or list them in stats.sessions"
         )
         return Order(unknown, unknown, "", problem)
-    number = keys[basis].groupby(own["participant_id"]).rank().sub(1).reindex(frame.index)
+    if other := _contradicts(own, basis, keys):
+        return Order(unknown, unknown, "", other)
     time = next(iter(known.values()), None)
     if time is None:
-        return Order(number.fillna(0), unknown, basis)
+        # The label's own number, not its rank: who missed session 2 has 1 and 3.
+        number = _of_all(frame, configured).fillna(0)
+        return Order(number - number.min(), unknown, basis)
+    ranks = keys[basis].groupby(own["participant_id"]).rank().sub(1)
     years = time - time.groupby(own["participant_id"]).transform("min")
-    if (years.groupby(own["participant_id"]).rank().sub(1) != number[several]).any():
-        raise BadInput(
-            f"stats.sessions and {next(iter(known))} put sessions in different orders", "",
-            "correct one of them",
-        )  # fmt: skip
     told = basis if basis in known else f"{basis}, years by {next(iter(known))}"
-    return Order(number.fillna(0), years.reindex(frame.index).fillna(0), told)
+    return Order(ranks.reindex(frame.index).fillna(0), years.reindex(frame.index).fillna(0), told)
+
+
+def _contradicts(own: pd.DataFrame, basis: str, keys: dict[str, pd.Series]) -> str:
+    """Whether another key that tells sessions apart puts them in another order; "" where none."""
+    who = own["participant_id"]
+    ranks = keys[basis].groupby(who).rank()
+    for name, key in keys.items():
+        if name == basis or not _tells_apart(own, key):
+            continue
+        differ = who[key.groupby(who).rank() != ranks]
+        if len(differ):
+            return (
+                f"{basis} and {name} put the sessions of {differ.iloc[0]} in different orders: "
+                "correct one of them"
+            )
+    return ""
+
+
+def _of_all(frame: pd.DataFrame, configured: list) -> pd.Series:
+    """The place in the configured list, or the number in the label, of every row."""
+    labels = frame["session_id"].map(_label)
+    return _listed(labels, configured) if configured else labels.map(_digits)
+
+
+def _digits(label: str) -> float:
+    found = re.search(r"\d+", label)
+    return float(found[0]) if found else np.nan
 
 
 def problem_of(people: list[tuple[Unit, dict]], configured: list) -> str:
@@ -123,19 +154,11 @@ def _tells_apart(own: pd.DataFrame, key: pd.Series | None) -> bool:
 
 
 def _dates(own: pd.DataFrame) -> pd.Series | None:
-    """Years of acq_time since some day."""
+    """acq_time in years, by its day: where dates are removed, times of day alone are left."""
     if "acq_time" not in own:
         return None
-    stamps = own["acq_time"].map(_date)
-    return stamps.map(lambda s: np.nan if s is None else s)
-
-
-def _date(text) -> float | None:
-    try:
-        stamp = np.datetime64(str(text).strip().removesuffix("Z"), "s")
-    except ValueError:
-        return None
-    return None if np.isnat(stamp) else float(stamp.astype(np.int64)) / 86400 / YEAR_DAYS
+    days = own["acq_time"].map(lambda text: day_of(text) if isinstance(text, str) else None)
+    return days.map(lambda day: day.toordinal() / YEAR_DAYS if day else np.nan).astype(float)
 
 
 def _ages(own: pd.DataFrame) -> pd.Series | None:

@@ -68,8 +68,8 @@ def _pictures(have, template):
         yield (
             Figure(
                 "Head motion",
-                "Rigid motion of every volume against the first b = 0 volume, and the shift by eddy "
-                "currents, which is no motion.",
+                "Rigid motion of every volume against the first b = 0 volume, and the shift by "
+                "eddy currents, which is no motion.",
                 figures.motion_trace(rows),
             ),
             {"motion": partial(thumbnails.motion, rows=rows)},
