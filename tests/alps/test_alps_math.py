@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from glymph.alps import axes
-from glymph.alps.index import alps, compute, measure
+from glymph.alps.index import Limits, alps, compute, measure
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.spaces import apply_affine, write_itk_affine
@@ -41,14 +41,14 @@ def run(affine, turn=STRAIGHT, shape=SHAPE, rois=None, tmp_path=None, **more):
     rois = rois or load_rois({"rois": "gbarisano"})
     return compute(
         phantom(affine, shape, turn), affine, rois, [(path, False)], [(path, True)], turn.T,
-        "template", more.get("min_coverage", 0.5),
+        "template", Limits(more.get("min_coverage", 0.5)),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STORAGE)
 def test_index_does_not_depend_on_storage(name, tmp_path):
     affine = grid(STORAGE[name], shape=(80, 80, 80), centre=(0, 0, 0))
-    values, _ = run(affine, shape=(80, 80, 80), tmp_path=tmp_path)
+    values, *_ = run(affine, shape=(80, 80, 80), tmp_path=tmp_path)
     for side in ("left", "right", "mean"):
         assert values[f"alps_template_{side}"] == pytest.approx(TRUE, abs=1e-6)
         assert values[f"alps_principal_{side}"] == pytest.approx(TRUE, abs=1e-6)
@@ -72,7 +72,7 @@ def test_pitch_lowers_native_as_the_specification_says(pitch, expected, tmp_path
     assert alps(projection, association) == pytest.approx(1.5)
     assert alps(*turned) == pytest.approx(expected, abs=0.03)
     affine = grid(np.eye(3), shape=(80, 80, 80), centre=(0, 0, 0))
-    values, _ = run(affine, turn, shape=(80, 80, 80), tmp_path=tmp_path)
+    values, *_ = run(affine, turn, shape=(80, 80, 80), tmp_path=tmp_path)
     assert values["alps_template_mean"] == pytest.approx(TRUE, abs=1e-5)
     assert values["alps_principal_mean"] == pytest.approx(TRUE, abs=1e-5)
     assert values["alps_native_mean"] < TRUE - 0.05
@@ -88,8 +88,8 @@ def test_left_and_right_are_anatomical(tmp_path):
         voxels = np.stack(np.meshgrid(*[np.arange(80)] * 3, indexing="ij"), axis=-1)
         left = apply_affine(affine, voxels)[..., 0] < 0
         maps["tensor"] = np.where(left[..., None, None], np.eye(3) * 1e-3, maps["tensor"])
-        values, _ = compute(maps, affine, load_rois({"rois": "study"}), [], [], np.eye(3),
-                            "native", 0.5)  # fmt: skip
+        values, *_ = compute(maps, affine, load_rois({"rois": "study"}), [], [], np.eye(3),
+                            "native", Limits())  # fmt: skip
         assert values["alps_template_left"] == pytest.approx(1), name
         assert values["alps_template_right"] == pytest.approx(TRUE, abs=0.05), name
 
@@ -125,7 +125,7 @@ def test_voxels_without_tensor_do_not_count():
 def test_half_a_region_outside_gives_no_number(tmp_path):
     shape = (80, 80, 80)
     affine = grid(np.eye(3), shape=shape, centre=(-44.0, 0, 0))  # the image ends at x = +36
-    values, _ = run(affine, shape=shape, tmp_path=tmp_path, min_coverage=0.9,
+    values, *_ = run(affine, shape=shape, tmp_path=tmp_path, min_coverage=0.9,
                     rois=load_rois({"rois": "study"}))  # fmt: skip
     assert values["alps_right_association_coverage"] == pytest.approx(0.5, abs=0.05)
     assert values["alps_right_association_dxx"] is None
@@ -134,8 +134,45 @@ def test_half_a_region_outside_gives_no_number(tmp_path):
     assert values["alps_template_left"] == pytest.approx(TRUE, abs=0.02)
 
 
+def turned_outside(maps, degrees):
+    """The association tracts of the phantom turned about x, as where a region missed its tract."""
+    turn = rotation(degrees, 0, 0)
+    outer = maps["v1"][..., 1] > 0.5
+    maps["v1"] = np.where(outer[..., None], turn[:, 1], maps["v1"])
+    return maps
+
+
+@pytest.mark.parametrize(("degrees", "given"), [(0, True), (30, True), (60, False), (75, False)])
+@pytest.mark.parametrize("name", STORAGE)
+def test_a_region_that_is_not_in_its_tract_gives_no_number(name, degrees, given):
+    affine = grid(STORAGE[name], shape=(80, 80, 80), centre=(0, 0, 0))
+    maps = turned_outside(phantom(affine, (80, 80, 80), np.eye(3)), degrees)
+    regions = load_rois({"rois": "study"})
+    if not given:
+        with pytest.raises(BadInput, match=f"association region lies {degrees} degrees off"):
+            compute(maps, affine, regions, [], [], np.eye(3), "native", Limits())
+        wide = Limits(angle=90)
+        values, _, stops = compute(maps, affine, regions, [], [], np.eye(3), "native", wide)
+        assert values["alps_template_left"] is not None and stops == []
+        return
+    values, _, stops = compute(maps, affine, regions, [], [], np.eye(3), "native", Limits())
+    assert values["alps_template_left"] is not None and stops == []
+    assert values["alps_left_association_v1_angle"] == pytest.approx(degrees, abs=0.5)
+
+
+def test_one_hemisphere_without_white_matter_is_listed_and_the_other_stays():
+    affine = grid(np.eye(3), shape=(80, 80, 80), centre=(0, 0, 0))
+    maps = phantom(affine, (80, 80, 80), np.eye(3))
+    maps["fa"][:40] = 0.05
+    values, _, (stop,) = compute(maps, affine, load_rois({"rois": "study"}), [], [], np.eye(3),
+                                 "native", Limits())  # fmt: skip
+    assert values["alps_template_left"] is values["alps_native_mean"] is None
+    assert values["alps_template_right"] == pytest.approx(TRUE, abs=0.05)
+    assert stop.reason.startswith("no ALPS on the left: the left projection region has an FA of")
+
+
 def test_no_region_inside_is_bad_input(tmp_path):
-    with pytest.raises(BadInput, match="both hemispheres"):
+    with pytest.raises(BadInput, match="no ALPS on the left.*no ALPS on the right"):
         run(grid(np.eye(3), shape=SHAPE, centre=(0, 0, -300)), tmp_path=tmp_path)
 
 

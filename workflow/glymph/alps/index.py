@@ -8,12 +8,28 @@ import numpy as np
 
 from glymph.alps import axes as axis_versions
 from glymph.alps.roi import Rois, coverage
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, Stop
 from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.registry import checked
 from glymph.common.spaces import head_angles, nearest_anatomical_axes
 
 EXPECTED_AXIS = {"projection": 2, "association": 1}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a region must be to give an index.
+
+    ``coverage``: least share in usable voxels; ``angle``: largest angle (degrees) between its mean
+    principal direction and its tract's axis in the template; ``fa``: least mean FA.
+    """
+
+    coverage: float = 0.5
+    angle: float = 45.0
+    fa: float = 0.15
+
+
+LOOK = "look at the registration, at the regions on colour FA, and at the DWI's field of view"
 
 
 @dataclass(frozen=True)
@@ -77,14 +93,15 @@ def compute(
     from_template: list,
     rotation: np.ndarray,
     reported_axes: str,
-    min_coverage: float,
-) -> tuple[dict[str, float | None], np.ndarray]:
-    """All ALPS metrics of one DWI, and the regions' coverage maps (x, y, z, 4).
+    limits: Limits,
+) -> tuple[dict[str, float | None], np.ndarray, list[Stop]]:
+    """All ALPS metrics of one DWI, the regions' coverage maps (x, y, z, 4), and what has no index.
 
     ``rotation`` (3x3) is the rotation part of the DWI-to-template transform. ``reported_axes``
-    names the axes in which the single diffusivities are given. A hemisphere with a region of which
-    less than ``min_coverage`` is usable gets None, never a number. The order of the coverage maps
-    is that of `region_names`. Raises `BadInput` where no hemisphere can be measured.
+    names the axes in which the single diffusivities are given. A hemisphere with a region beyond
+    the ``limits`` gets None, never a number, and a `Stop` says why: a region that does not lie in
+    its tract gives a value that means nothing. The order of the coverage maps is that of
+    `region_names`. Raises `BadInput` where no hemisphere can be measured.
     """
     found, weights = {}, np.zeros((*maps["md"].shape, 4), np.float32)
     for number, key in enumerate((h, t) for h in HEMISPHERES for t in TRACTS):
@@ -93,20 +110,41 @@ def compute(
         inside = ((voxels >= 0) & (voxels < maps["md"].shape)).all(axis=1)
         weights[(*voxels[inside].T, number)] = share[inside]
     values: dict[str, float | None] = {}
+    stops = []
     for hemisphere in HEMISPHERES:
         pair = {tract: found[hemisphere, tract] for tract in TRACTS}
-        usable = all(roi.voxels > 0 and roi.coverage >= min_coverage for roi in pair.values())
+        faults = [
+            f"the {hemisphere} {tract} region {why}"
+            for tract, roi in pair.items()
+            if (
+                why := _fault(
+                    roi, axis_versions.template(rotation)[:, EXPECTED_AXIS[tract]], limits
+                )
+            )
+        ]
+        usable = not faults
+        if faults:
+            reason = f"no ALPS on the {hemisphere}: {'; '.join(faults)}"
+            stops.append(Stop(reason, "", LOOK))
         values |= _hemisphere(hemisphere, pair, usable, affine, rotation, reported_axes)
     for version in axis_versions.AXES:
         sides = [values[f"alps_{version}_{hemisphere}"] for hemisphere in HEMISPHERES]
         values[f"alps_{version}_mean"] = None if None in sides else float(np.mean(sides))
     if all(values[f"alps_template_{hemisphere}"] is None for hemisphere in HEMISPHERES):
-        raise BadInput(
-            "in both hemispheres too little of the ALPS regions lies in usable voxels",
-            cure="look at the registration and at the DWI's field of view",
-        )
+        raise BadInput("; ".join(stop.reason for stop in stops), cure=LOOK)
     values["alps_native_template_difference"] = _difference(values)
-    return checked(values | _pose(affine, rotation)), weights
+    return checked(values | _pose(affine, rotation)), weights, stops
+
+
+def _fault(roi: Measured, axis: np.ndarray, limits: Limits) -> str:
+    """Why a region gives no index; "" where it does. ``axis``: of its tract, in world axes."""
+    if roi.voxels <= 0 or roi.coverage < limits.coverage:
+        return f"has {roi.coverage:.0%} of its volume in usable voxels"
+    if roi.fa < limits.fa:
+        return f"has an FA of {roi.fa:.2f}, which is no white matter"
+    if _angle(roi.v1, axis) > limits.angle:
+        return f"lies {_angle(roi.v1, axis):.0f} degrees off its tract's direction"
+    return ""
 
 
 def _hemisphere(side, pair, usable, affine, rotation, reported_axes) -> dict:

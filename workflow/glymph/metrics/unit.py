@@ -26,7 +26,8 @@ def unit_record(
 
     ``facts`` are the stages' JSON files, whose ``metrics`` are merged; ``checks`` those of stage
     inputs. ``thresholds`` are those of `flags`; ``corrected`` names what a rater corrected. A file
-    that is a `Stop` is listed in ``stops``, once per reason. Metrics of different files must not
+    that is a `Stop` is listed in ``stops``, once per reason, as is what a file says of single
+    values that do not exist. Metrics of different files must not
     share a name (ValueError).
     """
     values, stops, notes, methods = {}, [], [], {}
@@ -37,6 +38,7 @@ def unit_record(
             continue
         content = read_json(path)
         notes += content.get("notes", [])
+        stops += content.get("stops", [])
         methods |= {k: content[k] for k in METHODS if k in content}
         found = content.get("metrics", {})
         if found.keys() & values.keys():

@@ -1,9 +1,12 @@
 """Compute ALPS of one unit (rule alps_index)."""
 
+from dataclasses import asdict
+
 import numpy as np
 
-from glymph.alps.index import compute
+from glymph.alps.index import Limits, compute
 from glymph.alps.roi import load_rois
+from glymph.common.errors import raised_in
 from glymph.common.images import array, load, save, write_json
 from glymph.common.job import run
 from glymph.common.names import region_names
@@ -19,7 +22,7 @@ def main(snakemake):
     maps["tensor"] = as_matrices(array(load(source.tensor)))
     affine = load(source.fa).affine
     rigid = source.get("to_t1w")
-    values, weights = compute(
+    values, weights, stops = compute(
         maps,
         affine,
         load_rois(settings, corrections),
@@ -27,12 +30,14 @@ def main(snakemake):
         from_template=[(source.warp, False), (source.affine, False), *_step(rigid, True)],
         rotation=_rotation(rigid, source.affine),
         reported_axes=settings["axes"],
-        min_coverage=settings["min_coverage"],
+        limits=Limits(settings["min_coverage"], settings["max_angle"], settings["min_fa"]),
     )
     provenance = stamp([source.tensor, source.affine, source.warp], dict(settings))
     provenance |= {"Corrections": corrections}
     via = "T1w" if rigid else "b0 to the template (no T1w)"
-    write_json({"metrics": values, "registration": via} | provenance, snakemake.output.facts)
+    listed = [asdict(raised_in(stop, "alps_index")) for stop in stops]
+    facts = {"metrics": values, "registration": via, "stops": listed}
+    write_json(facts | provenance, snakemake.output.facts)
     save(weights, affine, snakemake.output.regions, {"Regions": region_names()} | provenance)
 
 
