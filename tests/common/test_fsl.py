@@ -224,6 +224,17 @@ def test_a_failing_command_raises_with_its_line_and_stderr(tmp_path, monkeypatch
         fsl.call(flirt, "a", "b", dof=6)
 
 
+def test_bytes_that_are_no_text_do_no_harm(tmp_path, monkeypatch, capfd):
+    """FNIRT prints such."""
+    from fsl.wrappers import flirt
+
+    folder = make(tmp_path / "fsl", {}, names=["flirt"])
+    (folder / "bin" / "flirt").write_text("#!/bin/sh\nprintf 'a\\377b'\nprintf '\\376' >&2\n")
+    monkeypatch.setenv("FSLDIR", str(folder))
+    fsl.call(flirt, "a", "b", dof=6)
+    assert "a\ufffdb" in capfd.readouterr().out
+
+
 def test_other_engines_do_not_import_fslpy():
     code = (
         "import sys, glymph.anat.brain, glymph.anat.fnirt, glymph.dwi.correct, glymph.dwi.dtifit;"

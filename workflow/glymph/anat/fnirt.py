@@ -17,6 +17,12 @@ from glymph.common.spaces import ants_affine, apply_affine, write_itk_affine, wr
 from glymph.common.template import Template
 
 SCHEDULE = {
+    "imprefm": 1,
+    "impinm": 1,
+    "imprefval": 0,
+    "impinval": 0,
+    "applyrefmask": (1, 1, 1, 1, 1, 1),
+    "applyinmask": 1,
     "subsamp": (4, 4, 2, 2, 1, 1),
     "miter": (5, 5, 5, 5, 5, 10),
     "infwhm": (8, 6, 5, 4.5, 3, 2),
@@ -33,7 +39,7 @@ SCHEDULE = {
     "refderiv": 0,
 }
 """FSL's own for a T1w and the 2 mm MNI152, T1_2_MNI152_2mm.cnf, without its files, which are of
-heads on another grid. What is 0 in either image is left out, FNIRT's default."""
+heads on another grid: in their place what is 0 in either image is left out, at every level."""
 
 
 def register_to_template(brain: nib.Nifti1Image, template: Template, settings: dict, out: dict):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,13 +113,17 @@ def call(command: Callable, *args, **options) -> None:
     """
     from fsl.utils import run
 
+    # Only to make the line: fslpy reads what a command prints as UTF-8, and FNIRT prints raw bytes.
     # Not fslpy's own search: it remembers the FSLDIR of its import, and prefers FSLDEVDIR.
     run.FSL_PREFIX = str(_home() / "bin")
     line = command(*map(str, args), **options, cmdonly=True)
     print(shlex.join(line), flush=True)
-    _, errors, code = run.run(line, stderr=True, exitcode=True, env=_environment())
-    if code:
-        raise RuntimeError(f"{shlex.join(line)} ended with {code}: {errors[-STDERR_END:].strip()}")
+    done = subprocess.run(line, env=_environment(), capture_output=True, check=False)
+    said, errors = (part.decode(errors="replace") for part in (done.stdout, done.stderr))
+    print(said, errors, sep="", flush=True)
+    if done.returncode:
+        end = errors[-STDERR_END:].strip()
+        raise RuntimeError(f"{shlex.join(line)} ended with {done.returncode}: {end}")
 
 
 def _environment() -> dict[str, str]:

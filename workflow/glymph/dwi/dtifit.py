@@ -13,6 +13,8 @@ from glymph.common.images import array, load
 from glymph.common.tensors import as_matrices
 from glymph.dwi.tensor import on_grid
 
+LEAST_SIGNAL = 1e-3
+"""Share of the median b = 0 signal."""
 OUTPUTS = ("FA", "MD", "L1", "L2", "L3", "V1", "S0", "tensor")
 
 
@@ -49,10 +51,17 @@ def _run(data, affine, table: GradientTable, mask: np.ndarray) -> dict[str, np.n
     with tempfile.TemporaryDirectory(prefix="dtifit_") as folder:
         bvals, bvecs, out = f"{folder}/bvals", f"{folder}/bvecs", f"{folder}/out"
         write_fsl(table, bvals, bvecs, affine)
-        series = put(nib.Nifti1Image(data, affine), f"{folder}/series.nii.gz")
+        above = np.maximum(data, _floor(data, table, mask))
+        series = put(nib.Nifti1Image(above, affine), f"{folder}/series.nii.gz")
         inside = put(nib.Nifti1Image(mask.astype(np.float32), affine), f"{folder}/mask.nii.gz")
         call(dtifit, series, out, inside, bvecs, bvals, wls=True, save_tensor=True)
         return {name: array(load(f"{out}_{name}.nii.gz"))[mask] for name in OUTPUTS}
+
+
+def _floor(data, table: GradientTable, mask: np.ndarray) -> float:
+    """The least signal that dtifit gets: its weighted fit of logarithms is singular at zeros, which
+    interpolation leaves at the edge of a mask."""
+    return LEAST_SIGNAL * float(np.median(data[mask][:, table.is_b0]))
 
 
 def _residual(signal, tensor, s0, table: GradientTable) -> np.ndarray:

@@ -138,6 +138,7 @@ def motion_trace(rows: list[dict[str, str]]) -> bytes:
             axis.text(0.5, 0.5, "not estimated", transform=axis.transAxes, ha="center")
             continue
         axis.set_ylabel(title, fontsize=8)
+        axis.margins(y=0.2)  # room for the legend
         axis.legend(fontsize=7, ncols=3, frameon=False, loc="upper left")
         axis.spines[["top", "right"]].set_visible(False)
     axes[-1].set_xlabel("volume", fontsize=8)
