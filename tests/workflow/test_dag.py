@@ -177,7 +177,7 @@ def test_user_rois(skeleton, tmp_path):
         ({"alps": "{radius: 5}"}, "alps.radius: unknown key"),
         ({"dwi": "{b_max: high}"}, "dwi.b_max: 'high' is not of type number"),
         ({"bids_dir": "nowhere"}, "bids_dir 'nowhere' is no folder"),
-        ({"exclude": "sub-01"}, "exclude: 'sub-01' is not of type array"),
+        ({"exclude": "{sub-01: x}"}, "exclude: {'sub-01': 'x'} is not of type array"),
     ],
 )
 def test_start_is_refused_with_one_message(skeleton, config, message):
