@@ -471,6 +471,13 @@ def test_an_inherited_json_that_was_not_fetched_is_the_dwi_s_problem(tmp_path, b
     assert found.problems["dwi"].cure == f"datalad get {tmp_path / 'bids/dwi.json'}"
 
 
+def test_the_same_from_a_relative_path(tmp_path, bids, monkeypatch):
+    annexed(bids(), "dwi.json")
+    monkeypatch.chdir(tmp_path)
+    (found,) = scan_bids("bids", {}, "error", {})
+    assert found.problems["dwi"].cure == "datalad get bids/dwi.json"
+
+
 def test_nobody_left_stops_the_start(config, bids):
     bids()
     config["exclude"] = ["sub-01"]
@@ -589,6 +596,18 @@ def test_paths_are_written_in_one_way(monkeypatch, written, path):
     settle_types(config)
     assert config["output_dir"] == config["participants"]["table"] == path
     assert config["template"]["t1w"] == path
+
+
+def test_another_raw_dataset_is_not_written_to_either(config, bids, tmp_path):
+    bids()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dataset_description.json").write_text('{"Name": "y"}')
+    config["output_dir"] = str(other / "results")
+    with pytest.raises(CohortError, match="lies in the dataset .*other, whose raw data"):
+        prepare(config)
+    config["output_dir"] = str(other / "derivatives/glymph")
+    assert prepare(config).scans
 
 
 def test_a_variable_that_is_not_set_is_named(config, bids):

@@ -202,6 +202,23 @@ def test_the_tables_of_sessions_and_scans_say_when_a_session_was(tmp_path):
     assert found.of(two.unit)["age"] == 80
 
 
+def test_a_date_of_a_session_does_not_bring_the_values_of_another(tmp_path):
+    scan = tables_of(tmp_path, Unit("1", "2"), scans=["filename acq_time",
+                     "anat/sub-1_ses-2_T1w.nii.gz 2021-01-01"])  # fmt: skip
+    table = people(tmp_path, "participant_id session_id group age", "1 1 AD 70")
+    found = with_sessions(table, [scan], COLUMNS, {})
+    known = found.of(scan.unit)
+    assert (known["group"], known["age"], known["acq_time"]) == ("AD", None, "2021-01-01")
+    assert found.unclear(scan.unit) == ["age"]
+
+
+def test_one_row_for_all_sessions_holds_for_each(tmp_path):
+    scan = tables_of(tmp_path, Unit("1", "2"), sessions=["session_id mmse", "1 29", "2 27"])
+    found = with_sessions(people(tmp_path, "participant_id age", "1 70"), [scan], COLUMNS, {})
+    known = found.of(scan.unit)
+    assert (known["age"], known["mmse"]) == (70, 27) and not found.unclear(scan.unit)
+
+
 def test_without_a_participants_table_the_tables_of_sessions_still_count(tmp_path):
     scan = tables_of(tmp_path, Unit("1", "a"), sessions=["session_id MMSE", "ses-a 25", "b 9"])
     found = with_sessions(None, [scan], COLUMNS, {})

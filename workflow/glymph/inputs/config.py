@@ -101,6 +101,13 @@ def check_places(config: dict) -> None:
             "not written to; set output_dir to a folder elsewhere, or in derivatives: "
             f"{Path(config['bids_dir']) / 'derivatives' / 'glymph'}"
         )
+    for above in place.parents:
+        inside = place.relative_to(above).parts[0]
+        if inside != "derivatives" and _belongs_to_another(above / DESCRIPTION):
+            raise ConfigError(
+                f"output_dir '{output}' lies in the dataset {above}, whose raw data are not written "
+                "to; set output_dir to a folder elsewhere, or in its derivatives"
+            )
     if not (place / RECORDS).is_dir() and _belongs_to_another(place / DESCRIPTION):
         raise ConfigError(
             f"output_dir '{output}' is another dataset (its {DESCRIPTION} was not made by this "
@@ -115,7 +122,7 @@ def _belongs_to_another(description: Path) -> bool:
             return False
         makers = json.loads(description.read_text(encoding="utf-8"))["GeneratedBy"]
         return not any(maker.get("Name") == "glymph" for maker in makers)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return True

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from glymph.common.bids import applicable, listing, stem
+from glymph.common.bids import applicable, listing
 from glymph.common.errors import BadInput, Stop, short
 from glymph.common.images import read_json, write_json
 from glymph.common.names import PREFIX_PATTERN, Unit
@@ -193,7 +193,8 @@ def _without_absent(scan: Scan) -> Scan:
             files = {k: path for k, path in files.items() if k not in parts}
     fieldmaps = [path for path in (*scan.reverse, *scan.sidecars) if not os.path.isfile(path)]
     chain = applicable(files["dwi"], ".json") if fieldmaps and "dwi" in files else []
-    inherited = [path for path in fieldmaps if path in chain]
+    own = {os.path.abspath(path) for path in chain}
+    inherited = [path for path in fieldmaps if os.path.abspath(path) in own]
     if inherited:
         problems["dwi"] = _absent(inherited[0])
         files = {k: path for k, path in files.items() if k not in ("dwi", *DWI_PARTS)}
@@ -230,11 +231,6 @@ def _existing(bids_dir: Path, unit: Unit, patterns: dict[str, str | None]) -> di
         if pattern
     }
     return {name: place for name, place in places.items() if os.path.lexists(place)}
-
-
-def sidecar(image: str) -> str:
-    """The JSON file that may lie beside an image."""
-    return stem(image) + ".json"
 
 
 def read_path_table(path: str | Path) -> list[Scan]:

@@ -27,8 +27,9 @@ class Participants:
     ``rows`` maps participant_id to what holds for all sessions, ``sessions`` participant_id to what
     holds for one, by its label. ``problems`` maps participant_id to what is wrong with its
     rows; such rows keep what is sound. ``unusable`` names the participants whose rows must not be
-    used at all, ``notes`` what concerns the whole table. ``has_table``: whether there is one, or
-    tables of sessions alone.
+    used at all, ``notes`` what concerns the whole table. ``labels`` maps those of whom the table
+    has rows for sessions to the labels of these. ``has_table``: whether there is one, or tables of
+    sessions alone.
     """
 
     rows: dict[str, Values]
@@ -36,6 +37,7 @@ class Participants:
     unusable: frozenset[str]
     sessions: dict[str, dict[str | None, Values]] = field(default_factory=dict)
     notes: list[Stop] = field(default_factory=list)
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     has_table: bool = True
 
     def of(self, unit: Unit) -> Values:
@@ -44,35 +46,23 @@ class Participants:
         if name in self.unusable:
             return {}
         known = dict(self.rows.get(name, {}))
-        if self._of_other_sessions(unit):
+        if unit.session and name in self.labels:
             known = {k: v if k in TRAITS else None for k, v in known.items()}
         for session, values in self.sessions.get(name, {}).items():
             if same(session, unit.session):
                 known |= {k: v for k, v in values.items() if v is not None}
         return known
 
-    def _of_other_sessions(self, unit: Unit) -> bool:
-        """Whether the tables name sessions of this participant and the unit is another one."""
-        labels = [s for s in self.sessions.get(unit.participant_id, {}) if s is not None]
-        return bool(labels and unit.session) and not any(same(s, unit.session) for s in labels)
-
     def unclear(self, unit: Unit) -> list[str]:
-        """Variables that the tables know of other sessions than the unit's, and not of this one."""
-        own = self.sessions.get(unit.participant_id, {})
-        if self._of_other_sessions(unit):
-            row = self.rows.get(unit.participant_id, {})
-            known = [k for k, v in row.items() if v is not None and k not in TRAITS]
-            return known + [k for k in self._differing(own) if k not in known]
-        if any(session is not None and same(session, unit.session) for session in own):
+        """Variables that the table has for other sessions of this participant, none of which is
+        the unit's, so that this unit has no value."""
+        labels = self.labels.get(unit.participant_id, ())
+        if any(same(label, unit.session) for label in labels):
             return []
-        return [k for k in self._differing(own) if self.of(unit).get(k) is None]
-
-    @staticmethod
-    def _differing(own: dict[str | None, Values]) -> list[str]:
-        """Variables of which sessions say different things."""
-        names = dict.fromkeys(k for values in own.values() for k in values)
-        said = {k: {v[k] for v in own.values() if v.get(k) is not None} for k in names}
-        return [k for k in names if len(said[k]) > 1]
+        others = self.sessions.get(unit.participant_id, {})
+        known = self.of(unit)
+        said = [k for label in labels for k, v in others[label].items() if v is not None]
+        return [k for k in dict.fromkeys(said) if known.get(k) is None]
 
 
 class ParticipantsError(ValueError):
@@ -216,7 +206,8 @@ def _gather(by_name: dict, problems: dict, path: Path, notes: list[Stop]) -> Par
         rows[name] = entries[0][2] if name in unusable else _common(entries)
         if name not in unusable and any(label for _, label, _ in entries):
             sessions[name] = {label: values for _, label, values in entries}
-    return Participants(rows, problems, frozenset(unusable), sessions, notes)
+    labels = {name: tuple(label for label in own if label) for name, own in sessions.items()}
+    return Participants(rows, problems, frozenset(unusable), sessions, notes, labels)
 
 
 def _common(entries: list) -> Values:
