@@ -103,9 +103,11 @@ def _rotation(linear: np.ndarray, axis: int) -> np.ndarray:
 
 def _follows(shift: np.ndarray, table: GradientTable, axes: np.ndarray):
     """The part of ``shift`` (n,) that is linear in the gradients, 0 where chance explains it; the
-    probability of that, and the adjusted R2. All volumes with b > 0 enter, with a constant."""
+    probability of that, and the adjusted R2. All volumes with b > 0 enter, with a constant. Of one
+    timing, the gradients' amplitude is as the root of b."""
     weighted = ~table.is_b0
-    gradients = (table.vectors @ axes) * (table.bvals / max(table.bvals.max(), 1))[:, None]
+    amplitude = np.sqrt(table.bvals / max(table.bvals.max(), 1))
+    gradients = (table.vectors @ axes) * amplitude[:, None]
     seen, y = gradients[weighted], shift[weighted]
     left = len(y) - 4
     nothing = np.zeros(len(shift))

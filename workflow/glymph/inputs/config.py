@@ -105,8 +105,8 @@ def check_places(config: dict) -> None:
         inside = place.relative_to(above).parts[0]
         if inside != "derivatives" and _belongs_to_another(above / DESCRIPTION):
             raise ConfigError(
-                f"output_dir '{output}' lies in the dataset {above}, whose raw data are not written "
-                "to; set output_dir to a folder elsewhere, or in its derivatives"
+                f"output_dir '{output}' lies in the dataset {above}, whose raw data are not "
+                "written to; set output_dir to a folder elsewhere, or in its derivatives"
             )
     if not (place / RECORDS).is_dir() and _belongs_to_another(place / DESCRIPTION):
         raise ConfigError(
