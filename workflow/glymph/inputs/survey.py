@@ -103,7 +103,7 @@ def _seems_subject(entry: os.DirEntry) -> bool:
 
 def _without_images(found: Survey) -> None:
     """List sessions that hold nothing but fieldmaps."""
-    for unit in set(found.fieldmaps) - set(found.images):
+    for unit in (unit for unit in found.fieldmaps if unit not in found.images):
         if unit.session is None and any(u.subject == unit.subject for u in found.images):
             continue  # of all sessions
         for image in found.fieldmaps[unit]["epi"]:
