@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from glymph.alps import axes
-from glymph.alps.index import Limits, alps, compute, measure
+from glymph.alps.index import Limits, alps, compute, measure, shape
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.spaces import apply_affine, write_itk_affine
@@ -57,6 +57,9 @@ def test_index_does_not_depend_on_storage(name, tmp_path):
     assert values["alps_left_projection_dzz"] == pytest.approx(1.3e-3)
     assert values["alps_right_association_dyy"] == pytest.approx(1.3e-3)
     assert values["alps_left_projection_v1_angle"] == pytest.approx(0, abs=1e-4)
+    assert values["alps_left_projection_l2_l3"] == pytest.approx(0.6 / 0.45)
+    assert values["alps_right_association_l1_share"] == pytest.approx(0, abs=1e-9)
+    assert values["alps_template_asymmetry"] == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("pitch, expected", [(10, 1.405), (15, 1.304), (20, 1.187)])
@@ -132,6 +135,32 @@ def test_half_a_region_outside_gives_no_number(tmp_path):
     assert values["alps_template_right"] is None
     assert values["alps_template_mean"] is None
     assert values["alps_template_left"] == pytest.approx(TRUE, abs=0.02)
+
+
+@pytest.mark.parametrize("tilt", [0, 10, 20, 35])
+def test_the_share_along_the_fibre_grows_with_its_tilt(tilt):
+    """In closed form: fibres along z, turned about x, give y their sine."""
+    turn = rotation(tilt, 0, 0)
+    found = shape(turn @ PROJECTION @ turn.T, np.array([0.0, 1, 0]))
+    along = 1.3 * np.sin(np.radians(tilt)) ** 2
+    across = 0.45 * np.cos(np.radians(tilt)) ** 2
+    assert found["l1_share"] == pytest.approx(along / (along + across), abs=1e-9)
+    assert found["l2_l3"] == pytest.approx(0.6 / 0.45)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "mode"), [((1, 1, 3), 1), ((1, 3, 3), -1), ((1, 2, 3), 0), ((1, 1, 1.1), 1)]
+)
+def test_mode_of_lines_planes_and_between(sizes, mode):
+    turn = rotation(11, 22, 33)
+    found = shape(turn @ np.diag(sizes) @ turn.T, np.array([1.0, 0, 0]))
+    assert found["mode"] == pytest.approx(mode, abs=1e-6)
+    assert found["l2_l3"] == pytest.approx(sizes[1] / sizes[0])
+
+
+def test_a_tensor_without_anisotropy_has_no_mode():
+    found = shape(np.eye(3) * 1e-3, np.array([1.0, 0, 0]))
+    assert found["mode"] is None and found["l2_l3"] == 1
 
 
 def turned_outside(maps, degrees):

@@ -14,6 +14,8 @@ from glymph.common.registry import checked
 from glymph.common.spaces import head_angles, nearest_anatomical_axes
 
 EXPECTED_AXIS = {"projection": 2, "association": 1}
+DENOMINATOR_AXIS = {"projection": 1, "association": 2}
+SHAPE = ("l2_l3", "mode", "l1_share")
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,10 @@ def compute(
         values |= _hemisphere(hemisphere, pair, usable, affine, rotation, reported_axes)
     for version in axis_versions.AXES:
         sides = [values[f"alps_{version}_{hemisphere}"] for hemisphere in HEMISPHERES]
-        values[f"alps_{version}_mean"] = None if None in sides else float(np.mean(sides))
+        whole = None if None in sides else float(np.mean(sides))
+        values[f"alps_{version}_mean"] = whole
+        difference = None if whole is None else (sides[0] - sides[1]) / whole
+        values[f"alps_{version}_asymmetry"] = difference
     if all(values[f"alps_template_{hemisphere}"] is None for hemisphere in HEMISPHERES):
         raise BadInput("; ".join(stop.reason for stop in stops), cure=LOOK)
     values["alps_native_template_difference"] = _difference(values)
@@ -172,7 +177,30 @@ def _hemisphere(side, pair, usable, affine, rotation, reported_axes) -> dict:
             f"{stem}_coverage": roi.coverage,
             f"{stem}_v1_angle": None if roi.v1 is None else _angle(roi.v1, expected),
         }
+        below = axis_versions.template(rotation)[:, DENOMINATOR_AXIS[tract]]
+        known = dict.fromkeys(SHAPE) if roi.tensor is None else shape(roi.tensor, below)
+        values |= {f"{stem}_{name}": value for name, value in known.items()}
     return values
+
+
+def shape(tensor: np.ndarray, along: np.ndarray) -> dict[str, float]:
+    """What a mean ``tensor`` (3, 3) is like beside its FA, and what the index makes of it.
+
+    ``l2_l3``: middle over smallest eigenvalue, 1 where diffusion across the fibre is the same in
+    all directions; ``mode``: of anisotropy, from -1 (planar) to 1 (linear; Ennis and Kindlmann
+    2006, 10.1002/mrm.20741); ``l1_share``: share of the diffusivity along the unit vector ``along``
+    (same axes as the tensor), the region's part of the index's denominator, that is diffusion along
+    the fibre.
+    """
+    sizes, directions = np.linalg.eigh(tensor)
+    rest = tensor - np.trace(tensor) / 3 * np.eye(3)
+    length = np.linalg.norm(rest)
+    along_fibre = sizes[2] * float(directions[:, 2] @ along) ** 2
+    return {
+        "l2_l3": float(sizes[1] / sizes[0]) if sizes[0] > 0 else None,
+        "mode": float(3 * np.sqrt(6) * np.linalg.det(rest / length)) if length > 0 else None,
+        "l1_share": float(along_fibre / (along @ tensor @ along)),
+    }
 
 
 def _axes_of(pair, affine, rotation) -> dict[str, dict[str, np.ndarray]]:
