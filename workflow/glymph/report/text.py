@@ -196,10 +196,14 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
         )
         + f". P below {settings['alpha']:g} is called significant."
     )
-    if results["longitudinal"]["estimate"].notna().any():
+    changes = results["longitudinal"]
+    if changes["estimate"].notna().any():
+        years = changes["term"].eq("year").any()
+        time = "in years" if years else "as the session's number, since no dates tell the years"
         found.append(
             "Change over sessions was modelled by linear mixed models with a random intercept per "
-            "subject (restricted maximum likelihood, Wald tests)."
+            f"subject (restricted maximum likelihood, Wald tests); time entered {time}, and age as "
+            "that of the first session."
         )
     if settings["site"] == "combat":
         found.append(
