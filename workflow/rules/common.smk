@@ -235,8 +235,8 @@ def statistics_definitions():
     ]
 
 
-if workflow.is_main_process and unordered_sessions():
-    logger.warning(f"Statistics: {unordered_sessions()}")
+if workflow.is_main_process and (UNORDERED := unordered_sessions()):
+    logger.warning(f"Statistics: {UNORDERED}")
 
 
 def stats_tables(wildcards):

@@ -115,19 +115,11 @@ def compute(
     stops = []
     for hemisphere in HEMISPHERES:
         pair = {tract: found[hemisphere, tract] for tract in TRACTS}
-        faults = [
-            f"the {hemisphere} {tract} region {why}"
-            for tract, roi in pair.items()
-            if (
-                why := _fault(
-                    roi, axis_versions.template(rotation)[:, EXPECTED_AXIS[tract]], limits
-                )
-            )
-        ]
+        faults = _faults(pair, rotation, limits)
         usable = not faults
         if faults:
-            reason = f"no ALPS on the {hemisphere}: {'; '.join(faults)}"
-            stops.append(Stop(reason, "", LOOK))
+            listed = "; ".join(f"the {hemisphere} {tract} region {why}" for tract, why in faults)
+            stops.append(Stop(f"no ALPS on the {hemisphere}: {listed}", "", LOOK))
         values |= _hemisphere(hemisphere, pair, usable, affine, rotation, reported_axes)
     for version in axis_versions.AXES:
         sides = [values[f"alps_{version}_{hemisphere}"] for hemisphere in HEMISPHERES]
@@ -139,6 +131,13 @@ def compute(
         raise BadInput("; ".join(stop.reason for stop in stops), cure=LOOK)
     values["alps_native_template_difference"] = _difference(values)
     return checked(values | _pose(affine, rotation)), weights, stops
+
+
+def _faults(pair: dict[str, Measured], rotation, limits: Limits) -> list[tuple[str, str]]:
+    """(tract, why) of the regions of a hemisphere that give no index."""
+    axes = axis_versions.template(rotation)
+    found = [(t, _fault(roi, axes[:, EXPECTED_AXIS[t]], limits)) for t, roi in pair.items()]
+    return [(tract, why) for tract, why in found if why]
 
 
 def _fault(roi: Measured, axis: np.ndarray, limits: Limits) -> str:

@@ -51,6 +51,12 @@ class Unit:
         return "_".join(filter(None, (self.participant_id, self.session_id)))
 
     @classmethod
+    def from_ids(cls, participant_id: str, session_id: str | None) -> Unit:
+        """The unit of a table's row: ``sub-01`` and ``ses-a``, or None without sessions."""
+        session = (session_id or "").removeprefix("ses-") or None
+        return cls(participant_id.removeprefix("sub-"), session)
+
+    @classmethod
     def from_prefix(cls, prefix: str) -> Unit:
         subject, _, session = prefix.removeprefix("sub-").partition("_ses-")
         return cls(subject, session or None)

@@ -69,7 +69,8 @@ def _split(matrices, affine, table: GradientTable, axis: int, centre):
     axes = image_axes(affine)
     poses = np.tile(np.eye(4), (len(matrices), 1, 1))
     terms = np.zeros((len(matrices), 4))
-    shifts = (apply_affine_each(matrices, centre) - centre) @ axes
+    moved = matrices[:, :3, :3] @ centre + matrices[:, :3, 3]
+    shifts = (moved - centre) @ axes
     for volume, matrix in enumerate(matrices):
         linear = axes.T @ matrix[:3, :3] @ axes
         rotation = _rotation(linear, axis)
@@ -79,15 +80,9 @@ def _split(matrices, affine, table: GradientTable, axis: int, centre):
     eddy, chance, explained = _follows(shifts[:, axis], table, axes)
     terms[:, 3] = eddy
     shifts[:, axis] -= eddy
-    moved = shifts @ axes.T + centre
-    for volume, place in enumerate(moved):
-        poses[volume, :3, 3] = place - poses[volume, :3, :3] @ centre
+    places = shifts @ axes.T + centre
+    poses[:, :3, 3] = places - poses[:, :3, :3] @ centre
     return poses, terms, chance, explained, axis
-
-
-def apply_affine_each(matrices: np.ndarray, point: np.ndarray) -> np.ndarray:
-    """``point`` moved by each of the ``matrices`` (n, 4, 4): (n, 3)."""
-    return np.array([apply_affine(matrix, point) for matrix in matrices])
 
 
 def _rotation(linear: np.ndarray, axis: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from glymph.common.images import read_json, write_json
 from glymph.common.names import PREFIX_PATTERN, Unit
 from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs.choose import Rule, choose, settled, stranger
-from glymph.inputs.survey import DatasetError, survey
+from glymph.inputs.survey import DatasetError, Unused, survey
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
 PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
@@ -58,15 +58,6 @@ class Scan:
     corrected: tuple[str, ...] = ()
     sidecars: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Unused:
-    """A file or folder that no unit uses, and why."""
-
-    participant_id: str
-    session_id: str | None
-    stop: Stop
 
 
 @dataclass(frozen=True)
@@ -116,8 +107,8 @@ def read_bids(
         files = scan.files | _existing(bids_dir, unit, patterns)
         scan = replace(scan, files=files, raters=_existing(bids_dir, unit, raters))
         scans.append(_without_absent(scan))
-        unused += [(unit.participant_id, unit.session_id, stop) for stop in left]
-    return Index(scans, [Unused(*one) for one in unused])
+        unused += [Unused.of(unit, stop) for stop in left]
+    return Index(scans, unused)
 
 
 def _find_raters(bids_dir: Path, pattern: str | None) -> list[str]:

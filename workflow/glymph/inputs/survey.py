@@ -47,16 +47,29 @@ class Image:
         return self.name.entities.get("sub"), self.name.entities.get("ses")
 
 
+@dataclass(frozen=True)
+class Unused:
+    """A file or folder that no unit uses, and why; ``participant_id`` or the folder's name."""
+
+    participant_id: str
+    session_id: str | None
+    stop: Stop
+
+    @classmethod
+    def of(cls, unit: Unit, stop: Stop) -> Unused:
+        return cls(unit.participant_id, unit.session_id, stop)
+
+
 @dataclass
 class Survey:
     """``images`` by unit and suffix (`PLACES`), ``fieldmaps`` of those and of other units, the
-    paths of a unit's ``tables`` (sessions, scans), and what is ``unused``: (participant_id or the
-    folder's name, session_id or None, why). A unit is what has an image other than a fieldmap."""
+    paths of a unit's ``tables`` (sessions, scans), and what is ``unused``. A unit is what has an
+    image other than a fieldmap."""
 
     images: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
     fieldmaps: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
     tables: dict[Unit, list[str]] = field(default_factory=dict)
-    unused: list[tuple[str, str | None, Stop]] = field(default_factory=list)
+    unused: list[Unused] = field(default_factory=list)
 
 
 def survey(bids_dir: Path) -> Survey:
@@ -76,12 +89,12 @@ def survey(bids_dir: Path) -> Survey:
             stop = Stop(
                 "it is a link to nothing", entry.path, f"datalad get {entry.path}", "inputs"
             )
-            found.unused.append((entry.name, None, stop))
+            found.unused.append(Unused(entry.name, None, stop))
         elif _seems_subject(entry):
-            found.unused.append((short(entry.name), None, _odd_name(entry, "a subject")))
+            found.unused.append(Unused(short(entry.name), None, _odd_name(entry, "a subject")))
     _without_images(found)
     if not found.images:
-        first = f" The first that is not used: {found.unused[0][2]}" if found.unused else ""
+        first = f" The first that is not used: {found.unused[0].stop}" if found.unused else ""
         raise DatasetError(
             f"{bids_dir} holds no sub-*/ folder with a T1w, T2w, FLAIR or dwi image; is it a BIDS "
             f"dataset?{first}"
@@ -108,7 +121,7 @@ def _without_images(found: Survey) -> None:
             continue  # of all sessions
         for image in found.fieldmaps[unit]["epi"]:
             stop = Stop("a fieldmap without any image is not used", image.path, "", "inputs")
-            found.unused.append((unit.participant_id, unit.session_id, stop))
+            found.unused.append(Unused.of(unit, stop))
 
 
 def _entries(folder: Path) -> list[os.DirEntry]:
@@ -141,13 +154,13 @@ def _subject(folder: Path, found: Survey) -> None:
             for inner in _entries(Path(entry.path)):
                 (_datatype if inner.is_dir() else _outside)(inner, unit, found)
         elif SESSION.match(entry.name):
-            found.unused.append((folder.name, None, _odd_name(entry, "a session")))
+            found.unused.append(Unused(folder.name, None, _odd_name(entry, "a session")))
         else:
             _datatype(entry, Unit(subject), found)
     if len(found.images) == before and len(found.unused) == said:
         stop = Stop("it holds no T1w, T2w, FLAIR or dwi image, and is not used", str(folder),
                     "add the images, if they were acquired", "inputs")  # fmt: skip
-        found.unused.append((folder.name, None, stop))
+        found.unused.append(Unused(folder.name, None, stop))
 
 
 def _outside(entry: os.DirEntry, unit: Unit, found: Survey) -> None:
@@ -157,7 +170,7 @@ def _outside(entry: os.DirEntry, unit: Unit, found: Survey) -> None:
         found.tables.setdefault(unit, []).append(entry.path)
     elif _kind(entry.name, ""):
         stop = _unusable(entry.path, "")
-        found.unused.append((unit.participant_id, unit.session_id, stop))
+        found.unused.append(Unused.of(unit, stop))
 
 
 def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
@@ -174,7 +187,7 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
         kind = _kind(entry.name, folder.name)
         stop = kind and _unusable(entry.path, folder.name)
         if stop:
-            found.unused.append((unit.participant_id, unit.session_id, stop))
+            found.unused.append(Unused.of(unit, stop))
         elif kind:
             own.setdefault(kind, []).append(Image(entry.path, parse(entry.name)))
     place = found.images if own.keys() - {"epi"} else found.fieldmaps
@@ -188,7 +201,7 @@ def _lost(folder: str, unit: Unit, found: Survey) -> None:
     for path in paths:
         if _kind(os.path.basename(path), ""):
             stop = _unusable(path, os.path.basename(os.path.dirname(path)) + "/")
-            found.unused.append((unit.participant_id, unit.session_id, stop))
+            found.unused.append(Unused.of(unit, stop))
 
 
 def _is_image(name: str) -> bool:

@@ -84,8 +84,7 @@ def _with_brain_volume(row: dict, volume: float) -> dict:
 
 
 def _person(record: dict, participants: Participants | None) -> dict:
-    session = (record["session_id"] or "").removeprefix("ses-") or None
-    unit = Unit(record["participant_id"].removeprefix("sub-"), session)
+    unit = Unit.from_ids(record["participant_id"], record["session_id"])
     return participants.of(unit) if participants else {}
 
 

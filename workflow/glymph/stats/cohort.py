@@ -241,9 +241,6 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
     ]
-    comma = [n for n in covariates if n not in settings["categorical"] and _comma(frame[n])]
-    if comma:
-        raise BadInput(f"column {comma[0]} has numbers with a comma", "", "write them with a point")
     wider = [v for m in columns["metrics"] for v in axis_versions(m)] + features
     also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
     return Plan(

@@ -15,7 +15,7 @@ def main(snakemake):
     units = []
     for path, (subject, session) in zip(snakemake.input.facts, snakemake.params.units, strict=True):
         if not read_stop(path):
-            unit = Unit.from_prefix("_".join(filter(None, (subject, session))))
+            unit = Unit.from_ids(subject, session)
             group = participants.of(unit).get("group") if participants else None
             identity = {"participant_id": subject, "session_id": session, "group": group}
             units.append((identity, read_json(path)["rows"]))
