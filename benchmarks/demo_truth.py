@@ -2,7 +2,7 @@
 
     python benchmarks/demo_truth.py RESULTS_DIR TRUTH_DIR
 
-Prints, per axis version, the error of ALPS per hemisphere over all subjects that have both, the
+Prints, per version, the error of ALPS per hemisphere over all subjects that have both, the
 error of brain volume, the distance between true and found places of the regions, and how the
 perivascular spaces agree with the planted ones. Writes the rows to RESULTS_DIR/group/truth.tsv.
 """
@@ -10,6 +10,7 @@ perivascular spaces agree with the planted ones. Writes the rows to RESULTS_DIR/
 from __future__ import annotations
 
 import argparse
+from itertools import product
 from pathlib import Path
 
 import nibabel as nib
@@ -17,10 +18,11 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.errors import read_stop
+from glymph.common.names import ALPS_AXES, PLACEMENTS, alps_version
 from glymph.epvs.agreement import compare
 from glymph.epvs.census import on_image
 
-AXES = ("native", "template", "principal")
+VERSIONS = [alps_version(placement, axes) for placement, axes in product(PLACEMENTS, ALPS_AXES)]
 SIDES = ("left", "right")
 KEYS = ["participant_id", "session_id"]
 
@@ -30,16 +32,16 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def alps_errors(both: pd.DataFrame) -> pd.DataFrame:
-    """One row per axis version: mean, mean absolute and worst error over hemispheres."""
+    """One row per version: mean, mean absolute and worst error over hemispheres."""
     rows = []
-    for axes in AXES:
+    for version in VERSIONS:
         errors = np.concatenate(
-            [both[f"alps_{axes}_{side}"] - both[f"true_alps_{side}"] for side in SIDES]
+            [both[f"alps_{version}_{side}"] - both[f"true_alps_{side}"] for side in SIDES]
         )
         errors = errors[np.isfinite(errors)]
         rows.append(
             {
-                "axes": axes,
+                "version": version,
                 "n": len(errors),
                 "mean error": errors.mean(),
                 "mean absolute": abs(errors).mean(),

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from glymph.alps import axes
-from glymph.alps.index import Limits, alps, compute, measure, shape
+from glymph.alps.index import Limits, Space, alps, compute
+from glymph.alps.region import measure, shape
 from glymph.alps.roi import Sphere, coverage, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.spaces import apply_affine, write_itk_affine
@@ -39,19 +40,25 @@ def run(affine, turn=STRAIGHT, shape=SHAPE, rois=None, tmp_path=None, **more):
     write_itk_affine(str(tmp_path / "to_template.mat"), matrix)
     path = str(tmp_path / "to_template.mat")
     rois = rois or load_rois({"rois": "gbarisano"})
-    return compute(
-        phantom(affine, shape, turn), affine, rois, [(path, False)], [(path, True)], turn.T,
-        "template", Limits(more.get("min_coverage", 0.5)),
-    )  # fmt: skip
+    space = Space(affine, [(path, False)], [(path, True)], turn.T)
+    limits = Limits(more.get("min_coverage", 0.5))
+    return compute(phantom(affine, shape, turn), space, rois, "template", limits)
+
+
+def straight(affine):
+    """A DWI whose world is the template's."""
+    return Space(affine, [], [], STRAIGHT)
 
 
 @pytest.mark.parametrize("name", STORAGE)
 def test_index_does_not_depend_on_storage(name, tmp_path):
     affine = grid(STORAGE[name], shape=(80, 80, 80), centre=(0, 0, 0))
-    values, *_ = run(affine, shape=(80, 80, 80), tmp_path=tmp_path)
+    values = run(affine, shape=(80, 80, 80), tmp_path=tmp_path).values
     for side in ("left", "right", "mean"):
         assert values[f"alps_template_{side}"] == pytest.approx(TRUE, abs=1e-6)
         assert values[f"alps_principal_{side}"] == pytest.approx(TRUE, abs=1e-6)
+        assert values[f"alps_pas_{side}"] == pytest.approx(TRUE, abs=1e-6)
+        assert values[f"alps_ld_{side}"] == pytest.approx(TRUE, abs=1e-6)
     if name != "oblique":
         assert values["alps_native_mean"] == pytest.approx(TRUE, abs=1e-6)
     assert values["alps_left_projection_dzz"] == pytest.approx(1.3e-3)
@@ -71,13 +78,14 @@ def test_pitch_lowers_native_as_the_specification_says(pitch, expected, tmp_path
     """
     projection, association = np.diag([0.6, 0.4, 1.2]) * 1e-3, np.diag([0.6, 1.2, 0.4]) * 1e-3
     turn = rotation(pitch=pitch)
-    turned = [turn @ d @ turn.T for d in (projection, association)]
-    assert alps(projection, association) == pytest.approx(1.5)
+    turned = [np.diag(turn @ d @ turn.T) for d in (projection, association)]
+    assert alps(np.diag(projection), np.diag(association)) == pytest.approx(1.5)
     assert alps(*turned) == pytest.approx(expected, abs=0.03)
     affine = grid(np.eye(3), shape=(80, 80, 80), centre=(0, 0, 0))
-    values, *_ = run(affine, turn, shape=(80, 80, 80), tmp_path=tmp_path)
+    values = run(affine, turn, shape=(80, 80, 80), tmp_path=tmp_path).values
     assert values["alps_template_mean"] == pytest.approx(TRUE, abs=1e-5)
-    assert values["alps_principal_mean"] == pytest.approx(TRUE, abs=1e-5)
+    for version in ("principal", "pas", "ld"):
+        assert values[f"alps_{version}_mean"] == pytest.approx(TRUE, abs=1e-5)
     assert values["alps_native_mean"] < TRUE - 0.05
     assert values["head_pitch"] == pytest.approx(pitch, abs=1e-3)
     assert values["grid_tilt"] == pytest.approx(pitch, abs=1e-3)
@@ -91,8 +99,8 @@ def test_left_and_right_are_anatomical(tmp_path):
         voxels = np.stack(np.meshgrid(*[np.arange(80)] * 3, indexing="ij"), axis=-1)
         left = apply_affine(affine, voxels)[..., 0] < 0
         maps["tensor"] = np.where(left[..., None, None], np.eye(3) * 1e-3, maps["tensor"])
-        values, *_ = compute(maps, affine, load_rois({"rois": "study"}), [], [], np.eye(3),
-                            "native", Limits())  # fmt: skip
+        study = load_rois({"rois": "study"})
+        values = compute(maps, straight(affine), study, "native", Limits()).values
         assert values["alps_template_left"] == pytest.approx(1), name
         assert values["alps_template_right"] == pytest.approx(TRUE, abs=0.05), name
 
@@ -128,8 +136,8 @@ def test_voxels_without_tensor_do_not_count():
 def test_half_a_region_outside_gives_no_number(tmp_path):
     shape = (80, 80, 80)
     affine = grid(np.eye(3), shape=shape, centre=(-44.0, 0, 0))  # the image ends at x = +36
-    values, *_ = run(affine, shape=shape, tmp_path=tmp_path, min_coverage=0.9,
-                    rois=load_rois({"rois": "study"}))  # fmt: skip
+    values = run(affine, shape=shape, tmp_path=tmp_path, min_coverage=0.9,
+                    rois=load_rois({"rois": "study"})).values  # fmt: skip
     assert values["alps_right_association_coverage"] == pytest.approx(0.5, abs=0.05)
     assert values["alps_right_association_dxx"] is None
     assert values["alps_template_right"] is None
@@ -179,25 +187,27 @@ def test_a_region_that_is_not_in_its_tract_gives_no_number(name, degrees, given)
     regions = load_rois({"rois": "study"})
     if not given:
         with pytest.raises(BadInput, match=f"association region lies {degrees} degrees off"):
-            compute(maps, affine, regions, [], [], np.eye(3), "native", Limits())
+            compute(maps, straight(affine), regions, "native", Limits())
         wide = Limits(angle=90)
-        values, _, stops = compute(maps, affine, regions, [], [], np.eye(3), "native", wide)
-        assert values["alps_template_left"] is not None and stops == []
+        found = compute(maps, straight(affine), regions, "native", wide)
+        assert found.values["alps_template_left"] is not None and found.stops == []
         return
-    values, _, stops = compute(maps, affine, regions, [], [], np.eye(3), "native", Limits())
-    assert values["alps_template_left"] is not None and stops == []
-    assert values["alps_left_association_v1_angle"] == pytest.approx(degrees, abs=0.5)
+    found = compute(maps, straight(affine), regions, "native", Limits())
+    assert found.values["alps_template_left"] is not None and found.stops == []
+    assert found.values["alps_left_association_v1_angle"] == pytest.approx(degrees, abs=0.5)
 
 
 def test_one_hemisphere_without_white_matter_is_listed_and_the_other_stays():
     affine = grid(np.eye(3), shape=(80, 80, 80), centre=(0, 0, 0))
     maps = phantom(affine, (80, 80, 80), np.eye(3))
     maps["fa"][:40] = 0.05
-    values, _, (stop,) = compute(maps, affine, load_rois({"rois": "study"}), [], [], np.eye(3),
-                                 "native", Limits())  # fmt: skip
+    found = compute(maps, straight(affine), load_rois({"rois": "study"}), "native", Limits())
+    values = found.values
     assert values["alps_template_left"] is values["alps_native_mean"] is None
     assert values["alps_template_right"] == pytest.approx(TRUE, abs=0.05)
-    assert stop.reason.startswith("no ALPS on the left: the left projection region has an FA of")
+    fixed, adaptive = (stop.reason for stop in found.stops)
+    assert fixed.startswith("no ALPS on the left: the left projection region has an FA of")
+    assert adaptive.startswith("no adaptive ALPS on the left: the left projection region has an FA")
 
 
 def test_no_region_inside_is_bad_input(tmp_path):

@@ -14,6 +14,7 @@ from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
 from glymph.metrics.flags import FEWEST, flag_rows, flags, outliers, robust_z
 from glymph.metrics.unit import unit_record
 
+ALPS = {"axes": "native", "placement": "fixed"}
 EPVS = {"engine": "vbnet", "without_t2w": "t1w_only"}
 STOP = Stop("no volume with b = 0", "x.bval", "acquire one", "inputs_check")
 
@@ -110,7 +111,7 @@ def test_the_table_names_every_flag_once(tmp_path):
     own = record(tmp_path, alps_native_mean=3.0)
     flag = {"participant_id": "sub-01", "session_id": None}
     flagged = [flag | {"metric": name} for name in ("alps_native_mean", "alps_native_mean", "x")]
-    rows, _ = table([own], None, [], "native", flagged)
+    rows, _ = table([own], None, [], ALPS, flagged)
     assert rows[0]["flags"] == "alps_native_mean,x"
 
 
@@ -123,12 +124,13 @@ def people(**problems):
 def test_table_joins_participants_and_measures(tmp_path):
     records = [record(tmp_path, Unit(k), brain_volume_mm3=1e6, alps_native_mean=1.4)
                for k in ("01", "02", "03")]  # fmt: skip
-    rows, columns = table(records, people(), ["group", "age"], "native", [])
+    rows, columns = table(records, people(), ["group", "age"], ALPS, [])
     assert columns[:4] == ["participant_id", "session_id", "group", "age"]
     assert [row["group"] for row in rows] == ["AD", "NC", None]
     assert rows[0]["brain_volume_mm3"] == 1e6
     assert rows[1]["brain_volume_mm3"] == 1.1e6, "the participants table overrides"
     assert (rows[0]["alps_registration"], rows[0]["alps_axes"]) == ("T1w", "native")
+    assert rows[0]["alps_placement"] == "fixed"
     assert set(columns) <= set(describe(columns, {}, {}))
 
 
@@ -176,7 +178,7 @@ def test_brain_volume_of_the_participants_table_enters_the_fractions(tmp_path):
     one = record(tmp_path, Unit("01")) | {"values": values}
     cohort = people(**{"sub-01": []})
     cohort.rows["sub-01"] = {"brain_volume_mm3": 8e5}
-    (row,), _ = table([one], cohort, [], "native", [])
+    (row,), _ = table([one], cohort, [], ALPS, [])
     assert row["brain_volume_mm3"] == 8e5
     assert row["epvs_bg_fraction_brain"] == pytest.approx(2.5e-4)
 

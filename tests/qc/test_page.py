@@ -20,6 +20,7 @@ RECORD = {
     "stops": [],
     "notes": [],
     "methods": {"registration": "T1w"},
+    "placement_shifts_mm": {"left_projection": [1.26, 0.0, -2.0], "left_association": [0, 0, 0]},
     "software": {"glymph": "0.2.0"},
 }  # fmt: skip
 
@@ -37,6 +38,8 @@ def test_page_shows_values_flags_and_pictures():
     ):
         assert text in page
     assert page.count("n/a") >= 2
+    assert "sub-01\tn/a\tleft_projection\t1.3\t0.0\t-2.0\n" in page
+    assert "left_association" not in page
 
 
 def test_text_from_files_is_escaped():
@@ -97,7 +100,7 @@ def test_figures_are_drawn_in_every_storage(name):
     head, v1, regions = phantom()
     maps = [image(name, d) for d in (head, v1, regions)]
     for found in (
-        figures.colour_fa(*maps, region_names()),
+        figures.colour_fa(*maps, maps[2], region_names()),
         figures.regions_overview(*maps, region_names()),
         *figures.alignment(panels.matched(maps[0], image(name, head > 0.8))),
         figures.brain_outline(maps[0], image(name, head > 0)),
@@ -107,8 +110,9 @@ def test_figures_are_drawn_in_every_storage(name):
 
 def test_a_region_outside_the_image_is_named():
     head = np.ones((12, 12, 12))
-    png = figures.colour_fa(image("RAS", head), image("RAS", np.ones((12, 12, 12, 3))),
-                            image("RAS", np.zeros((12, 12, 12, 4))), region_names())  # fmt: skip
+    nothing = image("RAS", np.zeros((12, 12, 12, 4)))
+    v1 = image("RAS", np.ones((12, 12, 12, 3)))
+    png = figures.colour_fa(image("RAS", head), v1, nothing, nothing, region_names())
     assert png[8:12] == b"WEBP"
 
 

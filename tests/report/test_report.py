@@ -173,13 +173,18 @@ def test_methods_name_the_engines_in_use(report_on):
                  "total": ["cso", "bg"]},
         "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
                 "b_max": 1500, "tensor": "dipy", "register": "ants"},
-        "alps": {"rois": "study", "axes": "template"},
+        "alps": {"rois": "study", "axes": "template", "placement": "fixed", "search_mm": 6},
     }  # fmt: skip
     words = " ".join(text.methods(results, imaging, {"scipy": "1"}))
     for expected in ("by BET", "Frangi's filter", "(DIPY)", "template axes", "Kruskal-Wallis",
                      "FSL FNIRT", "aqueduct were not counted, nor", "less than 0.7"):  # fmt: skip
         assert expected in words
-    assert "denoised" not in words
+    assert "denoised" not in words and "moved by up to" not in words
+    seeking = imaging["alps"] | {"placement": "adaptive", "axes": "pas"}
+    words_of_other = " ".join(text.methods(results, imaging | {"alps": seeking}, {}))
+    assert (
+        "moved by up to 6 mm" in words_of_other and "voxel's own principal axes" in words_of_other
+    )
     assert "analysis of covariance" not in words.split("Demographics")[0]
     words = " ".join(
         text.methods(results, imaging | {"epvs": imaging["epvs"] | {"engine": "command"}}, {})

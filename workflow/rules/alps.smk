@@ -1,8 +1,9 @@
-"""Stage alps: the ALPS index in three axis versions, with the quality of its regions.
+"""Stage alps: the ALPS index in all its versions, with the quality of its regions.
 
 INPUTS:  <unit>/dwi/*_dwimap.nii.gz and the transforms of stages dwi and anat
 OUTPUTS: <unit>/dwi/*_desc-alps_dwi.json         all ALPS metrics
          <unit>/dwi/*_desc-alps_probseg.nii.gz   share of each voxel that each region covers
+         <unit>/dwi/*_desc-alpsadaptive_probseg.nii.gz   the same, of the regions that sought their tract
 """
 
 
@@ -18,8 +19,10 @@ rule alps_index:
         masks=user_regions(),
     output:
         facts=unit_path("dwi", "desc-alps_dwi.json"),
-        regions=unit_path("dwi", "desc-alps_probseg.nii.gz"),
-        regions_json=unit_path("dwi", "desc-alps_probseg.json"),
+        fixed=unit_path("dwi", "desc-alps_probseg.nii.gz"),
+        fixed_json=unit_path("dwi", "desc-alps_probseg.json"),
+        adaptive=unit_path("dwi", "desc-alpsadaptive_probseg.nii.gz"),
+        adaptive_json=unit_path("dwi", "desc-alpsadaptive_probseg.json"),
     log:
         unit_log("alps_index"),
     benchmark:

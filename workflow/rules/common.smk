@@ -216,7 +216,7 @@ def unordered_sessions():
 
 def stats_settings(*keys):
     """Keys of `stats` (all of them without ``keys``); {axes} stands for the ALPS version in use."""
-    axes = config["alps"]["axes"]
+    axes = names.alps_version(config["alps"]["placement"], config["alps"]["axes"])
 
     def filled(value):
         if isinstance(value, list):
@@ -581,7 +581,8 @@ def unit_pictures(wildcards):
             "motion": rules.dwi_correct.output.motion,
             "fa": rules.dwi_tensor.output.fa,
             "v1": rules.dwi_tensor.output.v1,
-            "regions": rules.alps_index.output.regions,
+            "regions": rules.alps_index.output.fixed,
+            "regions_adaptive": rules.alps_index.output.adaptive,
         }
     if "T1w" in files and "dwi" in files:
         found["dwi_to_t1w"] = rules.dwi_register.output.facts

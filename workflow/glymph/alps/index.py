@@ -1,20 +1,20 @@
-"""The ALPS index and the quality of its regions."""
+"""The ALPS index in all versions, for regions as carried and as placed, and their quality."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from glymph.alps import axes as axis_versions
-from glymph.alps.roi import Rois, coverage
+from glymph.alps import placement
+from glymph.alps.region import Measured, angle, measure, shape
+from glymph.alps.roi import Rois, Shifted, coverage
 from glymph.common.errors import BadInput, Stop
-from glymph.common.names import HEMISPHERES, TRACTS
+from glymph.common.names import ALPS_AXES, HEMISPHERES, TRACTS, alps_version
 from glymph.common.registry import checked
 from glymph.common.spaces import head_angles, nearest_anatomical_axes
 
-EXPECTED_AXIS = {"projection": 2, "association": 1}
-DENOMINATOR_AXIS = {"projection": 1, "association": 2}
 SHAPE = ("l2_l3", "mode", "l1_share")
 
 
@@ -35,108 +35,148 @@ LOOK = "look at the registration, at the regions on colour FA, and at the DWI's 
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One region: mean ``tensor`` (3, 3) in world axes, mean FA and MD, and its quality.
+class Space:
+    """Where the tensors lie: the DWI's ``affine``, the transform chains for `map_points` between
+    its world and the template's, and ``rotation`` (3x3), that part of the way to the template."""
 
-    ``voxels`` is the sum of weights of usable voxels, ``coverage`` its share of all weights, ``v1``
-    the principal direction of the mean dyadic (world axes). All None where nothing is usable.
-    """
+    affine: np.ndarray
+    to_template: list
+    from_template: list
+    rotation: np.ndarray
 
-    tensor: np.ndarray | None
-    fa: float | None
-    md: float | None
-    v1: np.ndarray | None
-    voxels: float
-    coverage: float
+    def tract_axes(self) -> dict[str, np.ndarray]:
+        """Of each tract, the template's axis that it runs along, in the DWI's world."""
+        axes = axis_versions.template(self.rotation)
+        return {tract: axes[:, axis_versions.FIBRE[tract]] for tract in TRACTS}
 
 
-def measure(voxels: np.ndarray, weights: np.ndarray, maps: dict[str, np.ndarray]) -> Measured:
-    """Coverage-weighted means over the voxels of one region.
+@dataclass(frozen=True)
+class Result:
+    """All ALPS metrics of one DWI; per placement the regions' coverage maps (x, y, z, 4) in the
+    order of `region_names`; the shift of each region that placement chose; what has no index."""
 
-    ``maps`` holds tensor (x, y, z, 3, 3), fa, md (x, y, z) and v1 (x, y, z, 3). A voxel outside
-    the image, or without a tensor (MD 0 or less), does not count.
-    """
-    inside = ((voxels >= 0) & (voxels < maps["md"].shape)).all(axis=1)
-    place = tuple(voxels[inside].T)
-    usable = maps["md"][place] > 0
-    place = tuple(axis[usable] for axis in place)
-    weight = weights[inside][usable].astype(np.float64)
-    total = float(weight.sum())
-    share = total / float(weights.sum()) if len(weights) else 0.0
-    if total <= 0:
-        return Measured(None, None, None, None, 0.0, 0.0)
-    v1 = maps["v1"][place].astype(np.float64)
-    dyadic = np.einsum("n,ni,nj->ij", weight, v1, v1)
-    return Measured(
-        tensor=np.average(maps["tensor"][place].astype(np.float64), axis=0, weights=weight),
-        fa=float(np.average(maps["fa"][place], weights=weight)),
-        md=float(np.average(maps["md"][place], weights=weight)),
-        v1=np.linalg.eigh(dyadic)[1][:, 2],
-        voxels=total,
-        coverage=share,
-    )
+    values: dict[str, float | None]
+    regions: dict[str, np.ndarray]
+    shifts: dict[str, tuple[float, float, float]] = field(default_factory=dict)
+    stops: list[Stop] = field(default_factory=list)
 
 
 def alps(projection: np.ndarray, association: np.ndarray) -> float:
-    """ALPS of one hemisphere from two tensors (3, 3) whose axes are x, y, z.
+    """ALPS of one hemisphere from the diffusivities (Dxx, Dyy, Dzz) of its two regions.
 
     mean(Dxx projection, Dxx association) / mean(Dyy projection, Dzz association);
     Taoka 2017 (10.1007/s11604-017-0617-z).
     """
-    across = projection[0, 0] + association[0, 0]
-    return float(across / (projection[1, 1] + association[2, 2]))
+    return float((projection[0] + association[0]) / (projection[1] + association[2]))
 
 
 def compute(
     maps: dict[str, np.ndarray],
-    affine: np.ndarray,
+    space: Space,
     rois: Rois,
-    to_template: list,
-    from_template: list,
-    rotation: np.ndarray,
     reported_axes: str,
     limits: Limits,
-) -> tuple[dict[str, float | None], np.ndarray, list[Stop]]:
-    """All ALPS metrics of one DWI, the regions' coverage maps (x, y, z, 4), and what has no index.
+    reach: float = placement.REACH_MM,
+    reported_placement: str = "fixed",
+) -> Result:
+    """ALPS of one DWI in all axis versions, with its regions as carried and as placed.
 
-    ``rotation`` (3x3) is the rotation part of the DWI-to-template transform. ``reported_axes``
-    names the axes in which the single diffusivities are given. A hemisphere with a region beyond
-    the ``limits`` gets None, never a number, and a `Stop` says why: a region that does not lie in
-    its tract gives a value that means nothing. The order of the coverage maps is that of
-    `region_names`. Raises `BadInput` where no hemisphere can be measured.
+    ``reported_axes`` names the axes in which the single diffusivities are given, of the regions of
+    ``reported_placement``. A hemisphere with a region beyond the ``limits`` gets None, never a
+    number, and a `Stop` says why: a region that does not lie in its tract gives a value that means
+    nothing. Raises `BadInput` where neither hemisphere can be measured as reported.
     """
+    places = _places(maps, space, rois, reach)
+    moved = {key: Shifted(rois[key], place.shift) if any(place.shift) else rois[key]
+             for key, place in places.items()}  # fmt: skip
+    values: dict[str, float | None] = {}
+    stops: list[Stop] = []
+    regions = {}
+    for name, placed in (("fixed", rois), ("adaptive", moved)):
+        found, regions[name] = _measure_all(maps, space, placed)
+        report = reported_axes if name == reported_placement else None
+        own, unusable = _index(found, space, limits, name, report)
+        values |= own
+        stops += unusable
+        if name == reported_placement and all(
+            own[f"alps_{alps_version(name, 'template')}_{side}"] is None for side in HEMISPHERES
+        ):
+            raise BadInput("; ".join(stop.reason for stop in unusable), cure=LOOK)
+        values |= _quality(found, space) if name == "fixed" else _moved(found, space, places)
+    values["alps_native_template_difference"] = _difference(values)
+    shifts = {f"{h}_{t}": place.shift for (h, t), place in places.items()}
+    return Result(checked(values | _pose(space)), regions, shifts, stops)
+
+
+def _places(maps, space: Space, rois: Rois, reach: float) -> dict:
+    """(hemisphere, tract) -> `placement.Place`."""
+    found = {}
+    for hemisphere in HEMISPHERES:
+        pair = {tract: rois[hemisphere, tract] for tract in TRACTS}
+        places = placement.find(
+            pair, maps, space.affine, space.from_template, space.tract_axes(), reach
+        )
+        found |= {(hemisphere, tract): place for tract, place in places.items()}
+    return found
+
+
+def _measure_all(maps, space: Space, rois: Rois) -> tuple[dict, np.ndarray]:
+    """(hemisphere, tract) -> `Measured`, and the coverage maps (x, y, z, 4)."""
     found, weights = {}, np.zeros((*maps["md"].shape, 4), np.float32)
     for number, key in enumerate((h, t) for h in HEMISPHERES for t in TRACTS):
-        voxels, share = coverage(rois[key], affine, to_template, from_template)
+        voxels, share = coverage(rois[key], space.affine, space.to_template, space.from_template)
         found[key] = measure(voxels, share, maps)
         inside = ((voxels >= 0) & (voxels < maps["md"].shape)).all(axis=1)
         weights[(*voxels[inside].T, number)] = share[inside]
+    return found, weights
+
+
+def _index(
+    found: dict, space: Space, limits: Limits, placed: str, reported: str | None
+) -> tuple[dict, list[Stop]]:
+    """The index in every version, and why a hemisphere has none; in ``reported`` axes also the
+    single diffusivities."""
     values: dict[str, float | None] = {}
     stops = []
+    what = "ALPS" if placed == "fixed" else f"{placed} ALPS"
     for hemisphere in HEMISPHERES:
         pair = {tract: found[hemisphere, tract] for tract in TRACTS}
-        faults = _faults(pair, rotation, limits)
-        usable = not faults
+        faults = _faults(pair, space, limits)
         if faults:
             listed = "; ".join(f"the {hemisphere} {tract} region {why}" for tract, why in faults)
-            stops.append(Stop(f"no ALPS on the {hemisphere}: {listed}", "", LOOK))
-        values |= _hemisphere(hemisphere, pair, usable, affine, rotation, reported_axes)
-    for version in axis_versions.AXES:
-        sides = [values[f"alps_{version}_{hemisphere}"] for hemisphere in HEMISPHERES]
-        whole = None if None in sides else float(np.mean(sides))
-        values[f"alps_{version}_mean"] = whole
-        difference = None if whole is None else (sides[0] - sides[1]) / whole
-        values[f"alps_{version}_asymmetry"] = difference
-    if all(values[f"alps_template_{hemisphere}"] is None for hemisphere in HEMISPHERES):
-        raise BadInput("; ".join(stop.reason for stop in stops), cure=LOOK)
-    values["alps_native_template_difference"] = _difference(values)
-    return checked(values | _pose(affine, rotation)), weights, stops
+            stops.append(Stop(f"no {what} on the {hemisphere}: {listed}", "", LOOK))
+        read = {} if faults else axis_versions.diffusivities(pair, space.affine, space.rotation)
+        for version in ALPS_AXES:
+            name = f"alps_{alps_version(placed, version)}_{hemisphere}"
+            values[name] = _known(alps(**read[version])) if read else None
+        for tract in TRACTS if reported else ():
+            single = map(_known, read[reported][tract]) if read else (None,) * 3
+            names = (f"alps_{hemisphere}_{tract}_{axis}" for axis in ("dxx", "dyy", "dzz"))
+            values |= dict(zip(names, single, strict=True))
+    return values | _both_sides(values, placed), stops
 
 
-def _faults(pair: dict[str, Measured], rotation, limits: Limits) -> list[tuple[str, str]]:
+def _known(value: float) -> float | None:
+    """None for what is not a number: a version of the axes that a region's voxels do not allow."""
+    return float(value) if np.isfinite(value) else None
+
+
+def _both_sides(values: dict, placed: str) -> dict[str, float | None]:
+    """Mean and asymmetry of the index in every version."""
+    found = {}
+    for version in ALPS_AXES:
+        stem = f"alps_{alps_version(placed, version)}"
+        left, right = (values[f"{stem}_{hemisphere}"] for hemisphere in HEMISPHERES)
+        whole = None if None in (left, right) else (left + right) / 2
+        found[f"{stem}_mean"] = whole
+        found[f"{stem}_asymmetry"] = None if whole is None else (left - right) / whole
+    return found
+
+
+def _faults(pair: dict[str, Measured], space: Space, limits: Limits) -> list[tuple[str, str]]:
     """(tract, why) of the regions of a hemisphere that give no index."""
-    axes = axis_versions.template(rotation)
-    found = [(t, _fault(roi, axes[:, EXPECTED_AXIS[t]], limits)) for t, roi in pair.items()]
+    axes = space.tract_axes()
+    found = [(tract, _fault(roi, axes[tract], limits)) for tract, roi in pair.items()]
     return [(tract, why) for tract, why in found if why]
 
 
@@ -146,75 +186,43 @@ def _fault(roi: Measured, axis: np.ndarray, limits: Limits) -> str:
         return f"has {roi.coverage:.0%} of its volume in usable voxels"
     if roi.fa < limits.fa:
         return f"has an FA of {roi.fa:.2f}, which is no white matter"
-    if _angle(roi.v1, axis) > limits.angle:
-        return f"lies {_angle(roi.v1, axis):.0f} degrees off its tract's direction"
+    if angle(roi.v1, axis) > limits.angle:
+        return f"lies {angle(roi.v1, axis):.0f} degrees off its tract's direction"
     return ""
 
 
-def _hemisphere(side, pair, usable, affine, rotation, reported_axes) -> dict:
-    values: dict[str, float | None] = {}
-    versions = _axes_of(pair, affine, rotation) if usable else {}
-    turned = {
-        version: {t: axes[t].T @ pair[t].tensor @ axes[t] for t in TRACTS}
-        for version, axes in versions.items()
-    }
-    for version in axis_versions.AXES:
-        tensors = turned.get(version)
-        values[f"alps_{version}_{side}"] = (
-            alps(tensors["projection"], tensors["association"]) if tensors else None
-        )
-    for tract in TRACTS:
-        roi, stem = pair[tract], f"alps_{side}_{tract}"
-        reported = turned[reported_axes][tract] if usable else None
-        for k, name in enumerate(("dxx", "dyy", "dzz")):
-            values[f"{stem}_{name}"] = float(reported[k, k]) if usable else None
-        expected = axis_versions.template(rotation)[:, EXPECTED_AXIS[tract]]
+def _quality(found: dict, space: Space) -> dict[str, float | None]:
+    """What the regions hold beside the index."""
+    values, axes = {}, space.tract_axes()
+    head = axis_versions.template(space.rotation)
+    for (hemisphere, tract), roi in found.items():
+        stem = f"alps_{hemisphere}_{tract}"
         values |= {
             f"{stem}_fa": roi.fa,
             f"{stem}_md": roi.md,
             f"{stem}_voxels": roi.voxels,
             f"{stem}_coverage": roi.coverage,
-            f"{stem}_v1_angle": None if roi.v1 is None else _angle(roi.v1, expected),
+            f"{stem}_v1_angle": None if roi.v1 is None else angle(roi.v1, axes[tract]),
         }
-        below = axis_versions.template(rotation)[:, DENOMINATOR_AXIS[tract]]
+        below = head[:, axis_versions.ACROSS[tract]]
         known = dict.fromkeys(SHAPE) if roi.tensor is None else shape(roi.tensor, below)
         values |= {f"{stem}_{name}": value for name, value in known.items()}
     return values
 
 
-def shape(tensor: np.ndarray, along: np.ndarray) -> dict[str, float]:
-    """What a mean ``tensor`` (3, 3) is like beside its FA, and what the index makes of it.
-
-    ``l2_l3``: middle over smallest eigenvalue, 1 where diffusion across the fibre is the same in
-    all directions; ``mode``: of anisotropy, from -1 (planar) to 1 (linear; Ennis and Kindlmann
-    2006, 10.1002/mrm.20741); ``l1_share``: share of the diffusivity along the unit vector ``along``
-    (same axes as the tensor), the region's part of the index's denominator, that is diffusion along
-    the fibre.
-    """
-    sizes, directions = np.linalg.eigh(tensor)
-    rest = tensor - np.trace(tensor) / 3 * np.eye(3)
-    length = np.linalg.norm(rest)
-    along_fibre = sizes[2] * float(directions[:, 2] @ along) ** 2
-    return {
-        "l2_l3": float(sizes[1] / sizes[0]) if sizes[0] > 0 else None,
-        "mode": float(3 * np.sqrt(6) * np.linalg.det(rest / length)) if length > 0 else None,
-        "l1_share": float(along_fibre / (along @ tensor @ along)),
-    }
-
-
-def _axes_of(pair, affine, rotation) -> dict[str, dict[str, np.ndarray]]:
-    grid, template = axis_versions.native(affine), axis_versions.template(rotation)
-    own = axis_versions.principal(pair["projection"].v1, pair["association"].v1, rotation)
-    return {
-        "native": dict.fromkeys(TRACTS, grid),
-        "template": dict.fromkeys(TRACTS, template),
-        "principal": dict(zip(TRACTS, own, strict=True)),
-    }
-
-
-def _angle(first: np.ndarray, second: np.ndarray) -> float:
-    """Angle in degrees between two axes (sign ignored)."""
-    return float(np.degrees(np.arccos(np.clip(abs(first @ second), 0, 1))))
+def _moved(found: dict, space: Space, places: dict) -> dict[str, float | None]:
+    """How far placement moved each region, what that gained, and what it holds there."""
+    values, axes = {}, space.tract_axes()
+    for (hemisphere, tract), roi in found.items():
+        place, stem = places[hemisphere, tract], f"alps_{hemisphere}_{tract}"
+        values |= {
+            f"{stem}_shift": float(np.linalg.norm(place.shift)),
+            f"{stem}_score": place.score_at_start,
+            f"{stem}_adaptive_score": place.score,
+            f"{stem}_adaptive_fa": roi.fa,
+            f"{stem}_adaptive_v1_angle": None if roi.v1 is None else angle(roi.v1, axes[tract]),
+        }
+    return values
 
 
 def _difference(values: dict) -> float | None:
@@ -222,10 +230,10 @@ def _difference(values: dict) -> float | None:
     return None if None in pair else pair[0] - pair[1]
 
 
-def _pose(affine: np.ndarray, rotation: np.ndarray) -> dict[str, float]:
+def _pose(space: Space) -> dict[str, float]:
     """How the head lies in the scanner and how the grid lies against the template."""
-    head = head_angles(rotation.T)
-    grid = head_angles(rotation @ nearest_anatomical_axes(affine))
+    head = head_angles(space.rotation.T)
+    grid = head_angles(space.rotation @ nearest_anatomical_axes(space.affine))
     return {
         "head_pitch": head["pitch"],
         "head_roll": head["roll"],

@@ -13,11 +13,18 @@ PREFIX_PATTERN = rf"sub-{LABEL}(?:_ses-{LABEL})?"
 
 HEMISPHERES = ("left", "right")
 TRACTS = ("projection", "association")
+ALPS_AXES = ("native", "template", "principal", "pas", "ld")
+PLACEMENTS = ("fixed", "adaptive")
 
 
 def region_names() -> list[str]:
     """Names of the four ALPS regions in the order of every list and 4D file."""
     return [f"{hemisphere}_{tract}" for hemisphere in HEMISPHERES for tract in TRACTS]
+
+
+def alps_version(placement: str, axes: str) -> str:
+    """What stands between ``alps_`` and the side in the columns of one version of the index."""
+    return axes if placement == "fixed" else f"{placement}_{axes}"
 
 
 @dataclass(frozen=True, order=True)

@@ -25,7 +25,9 @@ IDENTITY = {
 }
 METHODS = {
     "alps_axes": "Axis version that the group analysis uses and that the single diffusivities are "
-    "given in: native, template or principal.",
+    "given in: native, template, principal, pas or ld.",
+    "alps_placement": "Regions that the group analysis uses and that the single diffusivities are "
+    "of: fixed, as carried from the template, or adaptive, moved to where their tract is.",
     "alps_registration": "How the DWI was brought to the template.",
     "dwi_distortion": "How susceptibility distortion was corrected.",
     "epvs_input": "Images that perivascular spaces were segmented on: T1w+T2w, or T1w alone; the "
@@ -45,13 +47,14 @@ def table(
     records: list[dict],
     participants: Participants | None,
     used: list[str],
-    axes: str,
+    alps: dict,
     flagged: list[dict],
 ):
     """Rows and columns of metrics.tsv: one row per record, in the records' order.
 
-    ``used`` are the participants' variables in use, ``flagged`` the rows of `flag_rows`. A brain
-    volume in the participants table replaces the measured one.
+    ``used`` are the participants' variables in use, ``alps`` that part of the configuration,
+    ``flagged`` the rows of `flag_rows`. A brain volume in the participants table replaces the
+    measured one.
     """
     people = [_person(record, participants) for record in records]
     shown = [n for n in variables() if n in used and n not in metrics()]
@@ -70,7 +73,7 @@ def table(
             row |= _with_brain_volume(row, person["brain_volume_mm3"])
         own = names.get((record["participant_id"], record["session_id"]), [])
         row["flags"] = ",".join(dict.fromkeys(own)) or None
-        rows.append(row | _methods(record, axes))
+        rows.append(row | _methods(record, alps))
     return rows, columns
 
 
@@ -88,9 +91,10 @@ def _person(record: dict, participants: Participants | None) -> dict:
     return participants.of(unit) if participants else {}
 
 
-def _methods(record: dict, axes: str) -> dict:
+def _methods(record: dict, alps: dict) -> dict:
     return {
-        "alps_axes": axes,
+        "alps_axes": alps["axes"],
+        "alps_placement": alps["placement"],
         "alps_registration": record["methods"].get("registration"),
         "dwi_distortion": record["methods"].get("distortion"),
         "epvs_input": record["methods"].get("epvs_input"),

@@ -30,7 +30,7 @@ def unit_record(
     values that do not exist. Metrics of different files must not
     share a name (ValueError).
     """
-    values, stops, notes, methods = {}, [], [], {}
+    values, stops, notes, methods, placement = {}, [], [], {}, {}
     for path in [*checks, *facts]:
         stop = read_stop(path)
         if stop:
@@ -40,6 +40,7 @@ def unit_record(
         notes += content.get("notes", [])
         stops += content.get("stops", [])
         methods |= {k: content[k] for k in METHODS if k in content}
+        placement |= content.get("placement_shifts_mm", {})
         found = content.get("metrics", {})
         if found.keys() & values.keys():
             raise ValueError(f"{path}: {found.keys() & values.keys()} come from two stages")
@@ -52,6 +53,7 @@ def unit_record(
         "stops": stops,
         "notes": notes,
         "methods": methods | {"corrected": ",".join(corrected or []) or None},
+        "placement_shifts_mm": placement,
         "software": software(),
         "software_hash": software_hash(),
     }

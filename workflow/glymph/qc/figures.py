@@ -13,13 +13,14 @@ from glymph.qc.panels import PLANES, Pair, crop, in_plane, letters, on_grid, pan
 COLOURS = {"projection": "#ffffff", "association": "#ffd21f"}
 
 
-def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image, names) -> bytes:
+def colour_fa(fa, v1, regions, moved, names) -> bytes:
     """The four ALPS regions on direction-coloured FA (red left-right, green front-back, blue up).
 
-    ``regions`` (x, y, z, 4) are coverage maps in the order of ``names`` (left_projection, ...).
+    All are NIfTI images on one grid. ``regions`` and ``moved`` (x, y, z, 4) are coverage maps in
+    the order of ``names`` (left_projection, ...), as carried and where placement put them (dashed).
     One row per region: sagittal, coronal and axial slice through its centre, zoomed to 60 mm.
     """
-    fa, v1, regions = ras(fa), ras(v1), ras(regions)
+    fa, v1, regions, moved = ras(fa), ras(v1), ras(regions), array(ras(moved))
     sizes = fa.header.get_zooms()[:3]
     rgb = np.clip(np.abs(array(v1)) * array(fa)[..., None] * 1.6, 0, 1)
     weights = array(regions)
@@ -35,17 +36,19 @@ def colour_fa(fa: nib.Nifti1Image, v1: nib.Nifti1Image, regions: nib.Nifti1Image
         for k, axis in enumerate(row):
             panel(axis, np.take(rgb, centre[k], axis=k), in_plane(sizes, k))
             outline(axis, weights, names, centre[k], k)
+            outline(axis, moved, names, centre[k], k, "dashed")
             _zoom(axis, np.delete(centre, k), in_plane(sizes, k), rgb.shape)
             letters(axis, PLANES[k])
         row[0].set_title(name.replace("_", " "), color="w", fontsize=9, loc="left")
     return picture(figure)
 
 
-def outline(axis, weights, names, index: int, k: int) -> None:
+def outline(axis, weights, names, index: int, k: int, dashes: str = "solid") -> None:
     for number, name in enumerate(names):
         plane = np.swapaxes(np.take(weights[..., number], index, axis=k), 0, 1)
         if plane.max() > 0.3:
-            axis.contour(plane, [0.3], colors=COLOURS[name.split("_")[1]], linewidths=1.4)
+            colour = COLOURS[name.split("_")[1]]
+            axis.contour(plane, [0.3], colors=colour, linewidths=1.4, linestyles=dashes)
 
 
 def _zoom(axis, centre, sizes, shape, half_mm: float = 30.0) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
+from glymph.common.names import ALPS_AXES, PLACEMENTS, alps_version
 from glymph.common.registry import metrics
 
 TEMPLATES = Path(__file__).parent
@@ -51,19 +53,31 @@ def render(record: dict, figures: list[Figure]) -> str:
         record=record,
         title=" ".join(filter(None, (record["participant_id"], record["session_id"]))),
         index=_index_table(record["values"]),
+        moves=_moves(record),
         stages=_by_stage(rows),
         figures=figures,
     )
 
 
 def _index_table(values: dict) -> list[dict]:
-    """ALPS by axis version and side, for the head of the page."""
+    """ALPS by version and side, for the head of the page."""
+    rows = []
+    for placement, axes in product(PLACEMENTS, ALPS_AXES):
+        stem = f"alps_{alps_version(placement, axes)}"
+        if f"{stem}_mean" in values:
+            sides = {side: values[f"{stem}_{side}"] for side in ("left", "right", "mean")}
+            rows.append({"placement": placement, "axes": axes} | sides)
+    return rows
+
+
+def _moves(record: dict) -> list[list[str]]:
+    """Rows for ``review/rois.tsv`` that would move the regions to where placement found them."""
+    who = [record["participant_id"], record["session_id"] or "n/a"]
     return [
-        {"axes": axes, **{side: values.get(f"alps_{axes}_{side}") for side in
-                          ("left", "right", "mean")}}
-        for axes in ("native", "template", "principal")
-        if f"alps_{axes}_mean" in values
-    ]  # fmt: skip
+        [*who, roi, *(f"{mm:.1f}" for mm in shift)]
+        for roi, shift in record["placement_shifts_mm"].items()
+        if any(abs(mm) >= 0.05 for mm in shift)
+    ]
 
 
 def _by_stage(rows: list[dict]) -> dict[str, list[dict]]:

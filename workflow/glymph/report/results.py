@@ -101,8 +101,8 @@ def short_label(name: str) -> str:
     if name in SHORT:
         return SHORT[name].split(",")[0]
     parts = name.split("_")
-    if parts[0] == "alps" and len(parts) == 3:
-        return f"ALPS {parts[2]}"
+    if parts[0] == "alps" and parts[-1] in ("left", "right", "mean"):
+        return f"ALPS {parts[-1]}"
     if parts[0] == "epvs" and len(parts) > 2:
         place = {"total": "EPVS", "bg": "BG-EPVS", "cso": "CSO-EPVS", "midbrain": "midbrain EPVS",
                  "dwm": "DWM-EPVS"}  # fmt: skip

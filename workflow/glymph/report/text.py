@@ -288,12 +288,21 @@ def _imaging(config: dict) -> str:
         "t1w": "by registration to the T1w along the phase-encoding axis",
         "none": "nowhere",
     }[dwi["distortion"]]
+    sought = {
+        "fixed": "",
+        "adaptive": f" and moved by up to {alps['search_mm']:g} mm to where their tracts were most "
+        "pure, anisotropic and homogeneous",
+    }[alps["placement"]]
+    axes = {
+        "pas": "every voxel's own principal",
+        "ld": "each voxel's fibre and the other region's (LD-ALPS)",
+    }.get(alps["axes"], alps["axes"])
     return first + (
         f" Diffusion series were{denoised}{unrung} {moved}; susceptibility distortion was "
         f"corrected {bent}. A tensor was fitted by weighted least squares to b up to "
         f"{dwi['b_max']} s/mm² ({fitted}). The ALPS index was taken from four spheres "
-        f"({alps['rois']}) carried to the subject by one composed transform, in {alps['axes']} "
-        "axes."
+        f"({alps['rois']}) carried to the subject by one composed transform{sought}, in "
+        f"{axes} axes."
     )
 
 

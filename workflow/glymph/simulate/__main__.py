@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .cohort import simulate_cohort
-from .spec import LIGHT_SCAN, MODALITIES, CohortSpec, ScanSpec
+from .spec import LIGHT_SCAN, MODALITIES, TRACTS, CohortSpec, ScanSpec
 
 
 def _sizes(text: str) -> tuple[float, float, float]:
@@ -40,6 +40,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--force", action="store_true", help="replace another simulated dataset")
     parser.add_argument("--light", action="store_true", help="3 mm voxels, for quick tests")
+    parser.add_argument(
+        "--tracts",
+        choices=TRACTS,
+        help="ALPS tracts: curved, as in heads, where placement matters (default), or uniform "
+        "blocks (default with --light, whose voxels are too large for real widths)",
+    )
     parser.add_argument("--session")
     parser.add_argument("--pitch-deg", type=float, default=0.0, help="mean head pitch")
     parser.add_argument("--missing", type=_missing, nargs="+", default=[], metavar="LABEL:MODALITY")
@@ -81,6 +87,7 @@ def main(arguments=None) -> int:
             missing=tuple(options.missing),
             raters=tuple(options.raters),
             session=options.session,
+            tracts=options.tracts or ("uniform" if options.light else "curved"),
             scan=dataclasses.replace(LIGHT_SCAN if options.light else ScanSpec(), **given),
         )
 

@@ -156,6 +156,7 @@ def _draw_member(spec: CohortSpec, group: Group, number: int) -> tuple[SubjectSp
         roll_deg=float(pose[1]),
         yaw_deg=float(pose[2]),
         position_mm=tuple(float(v) for v in 4 * z[10:13]),
+        tracts=spec.tracts,
         atrophy=float(np.clip(group.atrophy + 0.15 * z[13], 0, 1)),
         epvs_cso=cso,
         epvs_bg=bg,

@@ -82,7 +82,7 @@ def build_lattice(anatomy: Anatomy, grid: Grid, pose: np.ndarray, tracts, bvals)
     lattice = Grid(tuple(int(n) for n in np.ceil((high - low) / step)), affine)
     mni = on_grid(anatomy.to_mni, lattice)
     gm, wm = (anatomy.sample(anatomy.fractions[name], mni) for name in ("gm", "wm"))
-    core = _purify_tracts(mni, gm, wm)
+    core = _purify_tracts(tracts, mni, gm, wm)
     isotropic = {b: _isotropic(anatomy, mni, gm, core, b) for b in bvals}
     voxels = np.flatnonzero(wm > 0.01)
     points = mni.reshape(3, -1)[:, voxels].T
@@ -91,16 +91,16 @@ def build_lattice(anatomy: Anatomy, grid: Grid, pose: np.ndarray, tracts, bvals)
     return Lattice(affine, isotropic, voxels, white, tensors)
 
 
-def _purify_tracts(mni, gm, wm) -> np.ndarray:
+def _purify_tracts(tracts, mni, gm, wm) -> np.ndarray:
     """Clean tissue where the truth is defined, in place: in a tract grey matter counts as white,
     and close to an ROI centre everything does. Returns the flat index of the latter voxels."""
     points, gm, wm = mni.reshape(3, -1), gm.reshape(-1), wm.reshape(-1)
     near = np.flatnonzero((np.abs(points[0]) < 50) & (np.abs(points[1] + 11) < 22))
     places = points[:, near].T
-    tract = near[np.any(list(fibres.tract_masks(places).values()), axis=0)]
+    tract = near[tracts.inside(places)]
     wm[tract] += gm[tract]
     gm[tract] = 0
-    core = near[fibres.core_mask(places)]
+    core = near[tracts.core(places)]
     wm[core] = 1
     gm[core] = 0
     return core

@@ -1,7 +1,7 @@
 """White-matter diffusion tensors in the head's anatomical axes, with a known ALPS per hemisphere.
 
-Two tracts per hemisphere hold one known diagonal tensor each. Elsewhere tensors follow the fibre
-courses of `courses`.
+Two tracts per hemisphere hold a known tensor each; their shape is that of `tracts`. Elsewhere
+tensors follow the fibre courses of `courses`.
 """
 
 import numpy as np
@@ -15,18 +15,6 @@ from .template import ORIGIN
 PARALLEL = 1.5e-3
 ACROSS = 0.46e-3
 OTHER_PARALLEL, OTHER_ACROSS = 1.6e-3, 0.42e-3
-SIDES = {"right": 1.0, "left": -1.0}
-BORDER = {"right": 30.0, "left": 34.0}
-TRACT_Y, TRACT_Z = (-30.0, 8.0), (10.0, 38.0)
-INNER, OUTER = 18.0, 46.0
-CORE_MM = 6.5
-# ROI centres of the study in MNI mm.
-ROI_CENTRES = {
-    ("projection", "right"): (24.0, -12.0, 24.0),
-    ("projection", "left"): (-28.0, -12.0, 24.0),
-    ("association", "right"): (36.0, -12.0, 24.0),
-    ("association", "left"): (-40.0, -12.0, 24.0),
-}
 
 
 def alps_index(tensors: dict, side: str) -> float:
@@ -49,35 +37,14 @@ def draw_tract_tensors(spec: SubjectSpec) -> dict:
     return tensors
 
 
-def tract_masks(mni: np.ndarray) -> dict:
-    """(tract, side) -> bool (n,) of the MNI points (n, 3) inside that tract."""
-    x, y, z = mni.T
-    slab = (y > TRACT_Y[0]) & (y < TRACT_Y[1]) & (z > TRACT_Z[0]) & (z < TRACT_Z[1])
-    masks = {}
-    for side, sign in SIDES.items():
-        out = sign * x
-        masks["projection", side] = slab & (out >= INNER) & (out < BORDER[side])
-        masks["association", side] = slab & (out >= BORDER[side]) & (out < OUTER)
-    return masks
-
-
-def core_mask(mni: np.ndarray) -> np.ndarray:
-    """Bool (n,): MNI points (n, 3) within 6.5 mm, per axis, of an ROI centre."""
-    away = np.abs(mni[:, None] - np.float32(list(ROI_CENTRES.values()))).max(2)
-    return (away <= CORE_MM).any(1)
-
-
-def white_matter_tensors(mni: np.ndarray, tracts: dict, step: int) -> np.ndarray:
+def white_matter_tensors(mni: np.ndarray, tracts, step: int) -> np.ndarray:
     """Tensors (n, 6) as xx, xy, xz, yy, yz, zz in mm2/s at MNI points (n, 3), anatomical axes.
 
-    step: that of the template in use, 1 or 2 mm.
+    tracts: `tracts.Uniform` or `tracts.Curved`. step: that of the template in use, 1 or 2 mm.
     """
     field = dyadic_field(step)
     index = np.round((mni - ORIGIN) / STEP).astype(int)
     index = np.clip(index, 0, np.array(field.shape[:3]) - 1)
     tensors = (OTHER_PARALLEL - OTHER_ACROSS) * field[tuple(index.T)]
     tensors[:, [0, 3, 5]] += OTHER_ACROSS
-    for key, mask in tract_masks(mni).items():
-        tensors[mask] = 0
-        tensors[np.ix_(mask, [0, 3, 5])] = tracts[key]
-    return tensors
+    return tracts.put_into(tensors, mni)

@@ -15,8 +15,9 @@ import numpy as np
 from .space import parse_storage
 
 GENERATOR = "glymph.simulate"
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 MODALITIES = ("T1w", "T2w", "FLAIR", "dwi")
+TRACTS = ("uniform", "curved")
 SCAN_STREAMS = ("pose", "motion", "eddy", "bias", "noise")
 
 
@@ -132,6 +133,8 @@ class SubjectSpec:
         Size of the head against the MNI template per axis; None draws about 0.92.
     deformation_mm
         Root-mean-square displacement, per axis, of the subject's own smooth anatomy.
+    tracts
+        Kind of the two ALPS tracts: "uniform" or "curved" (see `tracts`).
     atrophy
         0 to 1: widened ventricles (up to about 3 mm) and sulci.
     epvs_cso, epvs_bg, epvs_midbrain
@@ -154,6 +157,7 @@ class SubjectSpec:
     position_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: tuple[float, float, float] | None = None
     deformation_mm: float = 1.8
+    tracts: str = "uniform"
     atrophy: float = 0.0
     epvs_cso: int = 5
     epvs_bg: int = 7
@@ -168,6 +172,8 @@ class SubjectSpec:
         for alps in (self.alps_left, self.alps_right):
             if not 0.7 <= alps <= 2.4:
                 raise ValueError(f"an ALPS index of {alps} leaves no fibre direction to measure")
+        if self.tracts not in TRACTS:
+            raise ValueError(f"tracts are one of {', '.join(TRACTS)}, not {self.tracts!r}")
         if not 0 <= self.atrophy <= 1:
             raise ValueError("atrophy must lie between 0 and 1")
 
@@ -206,6 +212,8 @@ class CohortSpec:
         Names of simulated raters.
     session
         Session label of every subject, or None.
+    tracts
+        Kind of the ALPS tracts of every subject: "uniform" or "curved".
     scan
         How the images are taken.
     """
@@ -219,6 +227,7 @@ class CohortSpec:
     missing: tuple[tuple[str, str], ...] = ()
     raters: tuple[str, ...] = ()
     session: str | None = None
+    tracts: str = "uniform"
     scan: ScanSpec = dataclasses.field(default_factory=ScanSpec)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from . import diffusion, epvs, fibres, structural
+from . import diffusion, epvs, structural, tracts
 from .anatomy import Anatomy, make_anatomy
 from .files import write_image, write_json, write_table, write_text
 from .gradients import fsl_bvecs, scheme
@@ -164,8 +164,15 @@ def _head_row(spec, anatomy, poses) -> dict:
         "alps_right": spec.alps_right,
         "alps_mean": (spec.alps_left + spec.alps_right) / 2,
     }
-    tensors = fibres.draw_tract_tensors(spec)
+    found = tracts.of_subject(spec)
+    tensors, step = found.tensors, spec.scan.atlas_mm
+    at_centre = tracts.region_alps(found, found.centres, step)
+    in_region = tracts.region_alps(found, tracts.ROI_CENTRES, step)
     for side in ("left", "right"):
+        row |= {
+            f"alps_tract_{side}": at_centre[side],
+            f"alps_region_{side}": in_region[side],
+        }
         projection, association = tensors["projection", side], tensors["association", side]
         row |= {
             f"dxx_projection_{side}": projection[0],
@@ -295,13 +302,13 @@ def _write_raters(spec, folders, grid, share, objects, regions):
 
 def _write_diffusion(spec, anatomy, poses, folders) -> dict:
     """Write the diffusion series, its tables and sidecars, and their truth."""
-    tracts = fibres.draw_tract_tensors(spec)
-    write_table(_truth(spec, folders, "rois.tsv"), _roi_rows(anatomy, poses, tracts))
+    own = tracts.of_subject(spec)
+    write_table(_truth(spec, folders, "rois.tsv"), _roi_rows(anatomy, poses, own))
     if "dwi" not in spec.scan.modalities:
         return {"mean_motion_mm": "n/a"}
     grid = diffusion_grid(spec, anatomy, poses["dwi"])
     distortion = diffusion.draw_distortion(spec)
-    series, reverse = diffusion.render_dwi(spec, anatomy, grid, poses["dwi"], tracts, distortion)
+    series, reverse = diffusion.render_dwi(spec, anatomy, grid, poses["dwi"], own, distortion)
     affine = diffusion.stored_affine(grid, spec.scan)
     stored, stored_affine = store(series, affine, spec.scan.dwi_storage)
     path = folders["bids"] / "dwi" / f"{spec.entities}_dwi"
@@ -331,17 +338,27 @@ def _write_reverse(spec, folders, image, affine):
     write_json(Path(f"{path}.json"), sidecar)
 
 
-def _roi_rows(anatomy, poses, tracts) -> list[dict]:
+def _roi_rows(anatomy, poses, own) -> list[dict]:
+    """A row per region: its place and that of the tract it is for, and the tensor there."""
     rows = []
-    for (tract, side), centre in fibres.ROI_CENTRES.items():
-        head = anatomy.from_mni(np.array([centre]))
+    for (tract, side), centre in tracts.ROI_CENTRES.items():
         row = {"tract": tract, "side": side}
-        places = {"mni": np.array([centre]), "t1w": apply(poses["T1w"], head)}
-        places["dwi"] = apply(poses["dwi"], head)
-        for frame, place in places.items():
-            row |= {f"{frame}_{k}": round(v, 4) for k, v in zip("xyz", place[0], strict=True)}
-        rows.append(row | dict(zip(("dxx", "dyy", "dzz"), tracts[tract, side], strict=True)))
+        row |= _places(anatomy, poses, np.array([centre]))
+        found = _places(anatomy, poses, own.centres[tract, side][None])
+        row |= {f"tract_{name}": value for name, value in found.items()}
+        rows.append(row | dict(zip(("dxx", "dyy", "dzz"), own.tensors[tract, side], strict=True)))
     return rows
+
+
+def _places(anatomy, poses, mni) -> dict:
+    """Coordinates of one MNI point (1, 3) in MNI, and in the T1w's and the DWI's world."""
+    head = anatomy.from_mni(mni)
+    places = {"mni": mni, "t1w": apply(poses["T1w"], head), "dwi": apply(poses["dwi"], head)}
+    return {
+        f"{frame}_{k}": round(float(v), 4)
+        for frame, place in places.items()
+        for k, v in zip("xyz", place[0], strict=True)
+    }
 
 
 def _motion_rows(bvals, vectors, distortion) -> list[dict]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
+from glymph.common.names import ALPS_AXES, PLACEMENTS, alps_version
 from glymph.common.registry import Metric, metrics, variables
 from glymph.common.tables import MISSING
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
@@ -21,7 +23,6 @@ MOST_CELLS = 10
 """Of one column that notes name one by one."""
 WHOLE = "all"
 """Stands for the whole cohort where groups are listed; no group may be called so."""
-AXES = ("native", "template", "principal")
 IDENTITY = ["participant_id", "session_id"]
 IDENTITIES = {name: name for name in IDENTITY}
 TIMES = [NUMBER, YEARS]
@@ -241,7 +242,7 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
     ]
-    wider = [v for m in columns["metrics"] for v in axis_versions(m)] + features
+    wider = [v for m in columns["metrics"] for v in alps_versions(m)] + features
     also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
     return Plan(
         groups=wanted,
@@ -371,12 +372,18 @@ def same_rows(measured: pd.DataFrame, analysed: pd.DataFrame) -> pd.DataFrame:
     return measured[found.isin(wanted)].reset_index(drop=True)
 
 
-def axis_versions(metric: str) -> list[str]:
-    """The metric; ALPS in all its axis versions."""
-    for axes in AXES:
-        if metric.startswith(f"alps_{axes}_"):
-            return [metric.replace(axes, other, 1) for other in AXES]
+def alps_versions(metric: str) -> list[str]:
+    """The metric; ALPS in all its axis versions, and then with its regions placed otherwise."""
+    for placement, axes in product(PLACEMENTS, ALPS_AXES):
+        start, other = f"alps_{alps_version(placement, axes)}_", _other(placement)
+        if metric.startswith(start):
+            versions = [alps_version(placement, a) for a in ALPS_AXES] + [alps_version(other, axes)]
+            return [f"alps_{version}_{metric.removeprefix(start)}" for version in versions]
     return [metric]
+
+
+def _other(placement: str) -> str:
+    return PLACEMENTS[1 - PLACEMENTS.index(placement)]
 
 
 def _spellings(name: str, values: list) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from glymph.stats.cohort import Plan, axis_versions
+from glymph.stats.cohort import Plan, alps_versions
 from glymph.stats.comparison import compare
 
 KEPT = ("metric", "n", "test", "statistic", "df1", "df2", "p", "effect_name", "effect",
@@ -28,11 +28,11 @@ def analyses(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[tuple]:
 
 
 def sensitivity(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
-    """One row per analysis and metric; ALPS in all its axis versions that the table has."""
+    """One row per analysis and metric; ALPS in all its versions that the table has."""
     metrics = list(dict.fromkeys(
         version
         for metric in plan.metrics
-        for version in axis_versions(metric)
+        for version in alps_versions(metric)
         if version in frame
     ))  # fmt: skip
     rows = []

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from glymph.alps.index import Limits, compute
+from glymph.alps.index import Limits, Space, compute
 from glymph.alps.roi import load_rois
 from glymph.common.errors import raised_in
 from glymph.common.images import array, load, save, write_json
@@ -22,23 +22,33 @@ def main(snakemake):
     maps["tensor"] = as_matrices(array(load(source.tensor)))
     affine = load(source.fa).affine
     rigid = source.get("to_t1w")
-    values, weights, stops = compute(
-        maps,
+    space = Space(
         affine,
-        load_rois(settings, corrections),
         to_template=[*_step(rigid, False), (source.affine, True), (source.inverse_warp, False)],
         from_template=[(source.warp, False), (source.affine, False), *_step(rigid, True)],
         rotation=_rotation(rigid, source.affine),
+    )
+    found = compute(
+        maps,
+        space,
+        load_rois(settings, corrections),
         reported_axes=settings["axes"],
         limits=Limits(settings["min_coverage"], settings["max_angle"], settings["min_fa"]),
+        reach=settings["search_mm"],
+        reported_placement=settings["placement"],
     )
     provenance = stamp([source.tensor, source.affine, source.warp], dict(settings))
     provenance |= {"Corrections": corrections}
-    via = "T1w" if rigid else "b0 to the template (no T1w)"
-    listed = [asdict(raised_in(stop, "alps_index")) for stop in stops]
-    facts = {"metrics": values, "registration": via, "stops": listed}
+    facts = {
+        "metrics": found.values,
+        "registration": "T1w" if rigid else "b0 to the template (no T1w)",
+        "placement_shifts_mm": found.shifts,
+        "stops": [asdict(raised_in(stop, "alps_index")) for stop in found.stops],
+    }
     write_json(facts | provenance, snakemake.output.facts)
-    save(weights, affine, snakemake.output.regions, {"Regions": region_names()} | provenance)
+    for placement, regions in found.regions.items():
+        about = {"Regions": region_names(), "Placement": placement} | provenance
+        save(regions, affine, snakemake.output[placement], about)
 
 
 def _step(rigid, inverse):

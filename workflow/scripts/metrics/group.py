@@ -17,7 +17,7 @@ def main(snakemake):
     participants = load_participants(config, index.scans)
     used = [name for name, column in config["participants"]["columns"].items() if column]
     flagged = flag_rows(records, config["qc"]["outlier_z"])
-    rows, columns = table(records, participants, used, config["alps"]["axes"], flagged)
+    rows, columns = table(records, participants, used, config["alps"], flagged)
     without = unmatched(index.scans, participants, out_of_run) if participants else []
     left_out = exclusions(
         index.scans, records, participants, without, out_of_run, config["epvs"], index.unused

@@ -35,7 +35,7 @@ def _pictures(have, template):
     """(`Figure`, tiles by name) of everything that this unit has images for."""
     if {"epvs", "epvs_not_counted", "regions_1mm", "t1w_1mm"} <= have.keys():
         yield from _perivascular(have)
-    if {"fa", "v1", "regions"} <= have.keys():
+    if {"fa", "v1", "regions", "regions_adaptive"} <= have.keys():
         yield from _alps(have)
     if {"b0", "dwi_to_t1w", "t1w", "mask"} <= have.keys():
         yield _to_flip(
@@ -116,6 +116,7 @@ def _to_flip(tile, title, text, images):
 
 def _alps(have):
     images, names = [load(have[name]) for name in ("fa", "v1", "regions")], region_names()
+    moved = load(have["regions_adaptive"])
     yield (
         Figure(
             "Regions on colour FA",
@@ -128,8 +129,9 @@ def _alps(have):
     yield (
         Figure(
             "Each region",
-            "The slices through the centre of each region, 60 mm wide.",
-            figures.colour_fa(*images, names),
+            "The slices through the centre of each region, 60 mm wide. Dashed: where the "
+            "region would be if it sought its tract (adaptive placement).",
+            figures.colour_fa(*images, moved, names),
         ),
         {},
     )
