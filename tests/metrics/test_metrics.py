@@ -137,7 +137,7 @@ def test_table_joins_participants_and_measures(tmp_path):
 def test_a_duplicate_participant_gets_no_variables(tmp_path):
     problem = Stop("several rows for sub-02")
     rows, _ = table(
-        [record(tmp_path, Unit("02"))], people(**{"sub-02": [problem]}), ["group"], "n", []
+        [record(tmp_path, Unit("02"))], people(**{"sub-02": [problem]}), ["group"], ALPS, []
     )
     assert rows[0]["group"] is None
 

@@ -1,4 +1,4 @@
-"""Curved tracts: exact at their centre, others beside it; regions out of place read other indices."""
+"""Curved tracts: exact at their centre; beside it a region out of place reads another index."""
 
 import numpy as np
 import pytest
