@@ -13,7 +13,7 @@ from glymph.metrics.agreement import summary
 from glymph.report import figures, page, tables, text, word
 from glymph.report.results import load_results, number, p_text, short_label
 from glymph.stats.comparison import compare_all
-from glymph.stats.correlation import alps_with_epvs, with_scores
+from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.demographics import table
 from glymph.stats.discrimination import discriminate
 from glymph.stats.longitudinal import mixed_models
@@ -36,6 +36,7 @@ def report_on(make, tmp_path):  # noqa: F811
             "demographics": described, "demographics_tests": tests,
             "comparison": compared["tests"], "pairs": compared["pairs"],
             "groups": compared["groups"], "correlations": with_scores(part, plan, settings),
+            "alps_beyond_ratio": beyond_ratio(part, plan, settings),
             "alps_epvs": alps_with_epvs(part, plan), "discrimination": found["auc"],
             "roc": found["roc"], "calibration": found["calibration"],
             "auc_differences": found["differences"],

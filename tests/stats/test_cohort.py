@@ -5,7 +5,17 @@ import pandas as pd
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.stats.cohort import read, reload, same_rows, select, settle, without_rejected
+from glymph.stats.cohort import (
+    alps_versions,
+    ratio_of,
+    read,
+    reload,
+    same_rows,
+    select,
+    settle,
+    without_rejected,
+)
+from glymph.stats.correlation import beyond_ratio
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 from tests.stats.conftest import SETTINGS, draw
@@ -249,3 +259,47 @@ def test_who_has_nothing_left_is_not_analysed_and_listed():
     said = {row["participant_id"]: row["reason"] for row in cohort.left_out}
     assert said == {"sub-1": "brain rejected by AB", "sub-2":
                     "epvs rejected by AB (the other metrics are analysed)"}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", ["ratio", "direction"])
+def test_what_alps_says_beyond_the_eigenvalue_ratio(make, source):
+    """A score that follows the ratio alone leaves ALPS nothing; one that follows direction does.
+
+    The second correlation equals pingouin's, with the ratio among the covariates.
+    """
+    rng = np.random.default_rng(4)
+    frame = draw({"AD": 60, "NC": 60}, shift=0)
+    ratio, direction = rng.normal(1.5, 0.2, 120), rng.normal(0, 0.1, 120)
+    frame["alps_l2_l3_mean"], frame["alps_native_mean"] = ratio, ratio + direction
+    true = ratio if source == "ratio" else 2 * direction
+    frame["moca"] = 15 + 4 * (true - true.mean()) + rng.normal(0, 0.2, 120)
+    cohort, settings = make(frame, metrics=["alps_native_mean", "epvs_total_volume_mm3"])
+    assert "alps_l2_l3_mean" in cohort.frame
+    rows = beyond_ratio(cohort.frame, cohort.plan, settings)
+    assert {row["x"] for row in rows} == {"alps_native_mean"}
+    whole = {row["given"]: row for row in rows if (row["group"], row["y"]) == ("all", "moca")}
+    plain, beyond = whole["covariates"], whole["covariates and ratio"]
+    assert plain["p"] < 0.001 and plain["n"] == beyond["n"]
+    assert (beyond["p"] < 0.001) == (source == "direction")
+    pingouin = pytest.importorskip("pingouin")
+    numeric = cohort.frame.assign(sex=(cohort.frame["sex"] == "M").astype(float))
+    theirs = pingouin.partial_corr(
+        numeric, "alps_native_mean", "moca", ["age", "sex", "education", "alps_l2_l3_mean"]
+    )
+    assert beyond["r"] == pytest.approx(float(theirs["r"].iloc[0]), abs=1e-10)
+
+
+def test_a_table_without_ratios_has_nothing_to_say_of_them(make):
+    cohort, settings = make(draw({"AD": 8, "NC": 8}))
+    assert beyond_ratio(cohort.frame, cohort.plan, settings) == []
+
+
+def test_alps_in_its_other_versions():
+    found = alps_versions("alps_adaptive_template_left")
+    assert found[0] == "alps_adaptive_native_left" and "alps_adaptive_ld_left" in found
+    assert found[-1] == "alps_template_left"
+    assert alps_versions("alps_native_mean")[-1] == "alps_adaptive_native_mean"
+    assert alps_versions("epvs_bg_count") == ["epvs_bg_count"]
+    assert ratio_of("alps_pas_left") == "alps_l2_l3_left"
+    assert ratio_of("alps_adaptive_pas_mean") == "alps_adaptive_l2_l3_mean"
+    assert ratio_of("alps_native_asymmetry") is ratio_of("epvs_bg_count") is None

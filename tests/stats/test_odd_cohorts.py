@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from glymph.stats.comparison import compare, compare_all
-from glymph.stats.correlation import alps_with_epvs, with_scores
+from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.demographics import table
 from glymph.stats.discrimination import discriminate
 from glymph.stats.longitudinal import mixed_models
@@ -58,6 +58,7 @@ def test_every_analysis_answers(make, tmp_path, name):
         "comparison": compared["tests"], "pairs": compared["pairs"], "groups": compared["groups"],
         "demographics": described, "demographics_tests": tests,
         "correlations": with_scores(frame, plan, settings),
+        "alps_beyond_ratio": beyond_ratio(frame, plan, settings),
         "alps_epvs": alps_with_epvs(frame, plan),
         "discrimination": discriminate(frame, plan, settings)["auc"],
         "sensitivity": sensitivity(frame, plan, settings),
@@ -67,7 +68,7 @@ def test_every_analysis_answers(make, tmp_path, name):
         write(kind, rows, tmp_path / f"{kind}.tsv", {})  # knows every column
     for row in compared["tests"] + tests:
         assert row["test"] != "none" or row["reason"], row
-    for row in tables["correlations"] + tables["alps_epvs"]:
+    for row in [*tables["correlations"], *tables["alps_beyond_ratio"], *tables["alps_epvs"]]:
         assert np.isfinite(row.get("r", np.nan)) or row["reason"], row
     for row in tables["discrimination"]:
         assert np.isfinite(row.get("auc", np.nan)) or row["reason"], row

@@ -5,7 +5,7 @@ OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is 
          group/stats/demographics{,_tests}.tsv                           Table 1
          group/stats/{comparison,pairs,groups}.tsv                       Tables 3 and 4
          group/stats/sensitivity.tsv                                     one choice changed at a time
-         group/stats/{correlations,alps_epvs}.tsv                        Figures 4 and 5
+         group/stats/{correlations,alps_beyond_ratio,alps_epvs}.tsv      Figures 4 and 5
          group/stats/{discrimination,roc,calibration,auc_differences}.tsv
          group/stats/longitudinal.tsv                                    several sessions
          Beside every table a JSON that describes its columns.
@@ -115,6 +115,7 @@ rule stats_correlations:
         decisions=rules.stats_cohort.output.decisions,
     output:
         scores=f"{STATS}/correlations.tsv",
+        beyond_ratio=f"{STATS}/alps_beyond_ratio.tsv",
         alps_epvs=f"{STATS}/alps_epvs.tsv",
     log:
         f"{OUT}/logs/stats_correlations.log",

@@ -8,10 +8,10 @@ import numpy as np
 
 from glymph.alps import axes as axis_versions
 from glymph.alps import placement
-from glymph.alps.region import Measured, angle, measure, shape
+from glymph.alps.region import Measured, angle, eigenvalue_ratio, measure, shape
 from glymph.alps.roi import Rois, Shifted, coverage
 from glymph.common.errors import BadInput, Stop
-from glymph.common.names import ALPS_AXES, HEMISPHERES, TRACTS, alps_version
+from glymph.common.names import ALPS_AXES, HEMISPHERES, RATIO, TRACTS, alps_version
 from glymph.common.registry import checked
 from glymph.common.spaces import head_angles, nearest_anatomical_axes
 
@@ -149,6 +149,9 @@ def _index(
         for version in ALPS_AXES:
             name = f"alps_{alps_version(placed, version)}_{hemisphere}"
             values[name] = _known(alps(**read[version])) if read else None
+        ratios = [None if faults else eigenvalue_ratio(roi.tensor) for roi in pair.values()]
+        ratio = None if None in ratios else float(np.mean(ratios))
+        values[f"alps_{alps_version(placed, RATIO)}_{hemisphere}"] = ratio
         for tract in TRACTS if reported else ():
             single = map(_known, read[reported][tract]) if read else (None,) * 3
             names = (f"alps_{hemisphere}_{tract}_{axis}" for axis in ("dxx", "dyy", "dzz"))
@@ -162,14 +165,15 @@ def _known(value: float) -> float | None:
 
 
 def _both_sides(values: dict, placed: str) -> dict[str, float | None]:
-    """Mean and asymmetry of the index in every version."""
+    """Mean of both sides of every version and of the eigenvalue ratio, asymmetry of versions."""
     found = {}
-    for version in ALPS_AXES:
+    for version in (*ALPS_AXES, RATIO):
         stem = f"alps_{alps_version(placed, version)}"
         left, right = (values[f"{stem}_{hemisphere}"] for hemisphere in HEMISPHERES)
         whole = None if None in (left, right) else (left + right) / 2
         found[f"{stem}_mean"] = whole
-        found[f"{stem}_asymmetry"] = None if whole is None else (left - right) / whole
+        if version != RATIO:
+            found[f"{stem}_asymmetry"] = None if whole is None else (left - right) / whole
     return found
 
 

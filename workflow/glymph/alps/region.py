@@ -66,21 +66,27 @@ def angle(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.degrees(np.arccos(np.clip(abs(first @ second), 0, 1))))
 
 
+def eigenvalue_ratio(tensor: np.ndarray) -> float | None:
+    """Middle over smallest eigenvalue of a ``tensor`` (3, 3); None where the smallest is not above
+    0. It is 1 where diffusion across the fibre is the same in all directions."""
+    sizes = np.linalg.eigvalsh(tensor)
+    return float(sizes[1] / sizes[0]) if sizes[0] > 0 else None
+
+
 def shape(tensor: np.ndarray, along: np.ndarray) -> dict[str, float]:
     """What a mean ``tensor`` (3, 3) is like beside its FA, and what the index makes of it.
 
-    ``l2_l3``: middle over smallest eigenvalue, 1 where diffusion across the fibre is the same in
-    all directions; ``mode``: of anisotropy, from -1 (planar) to 1 (linear; Ennis and Kindlmann
-    2006, 10.1002/mrm.20741); ``l1_share``: share of the diffusivity along the unit vector ``along``
-    (same axes as the tensor), the region's part of the index's denominator, that is diffusion along
-    the fibre.
+    ``l2_l3``: `eigenvalue_ratio`; ``mode``: of anisotropy, from -1 (planar) to 1 (linear; Ennis and
+    Kindlmann 2006, 10.1002/mrm.20741); ``l1_share``: share of the diffusivity along the unit vector
+    ``along`` (same axes as the tensor), the region's part of the index's denominator, that is
+    diffusion along the fibre.
     """
     sizes, directions = np.linalg.eigh(tensor)
     rest = tensor - np.trace(tensor) / 3 * np.eye(3)
     length = np.linalg.norm(rest)
     along_fibre = sizes[2] * float(directions[:, 2] @ along) ** 2
     return {
-        "l2_l3": float(sizes[1] / sizes[0]) if sizes[0] > 0 else None,
+        "l2_l3": eigenvalue_ratio(tensor),
         "mode": float(3 * np.sqrt(6) * np.linalg.det(rest / length)) if length > 0 else None,
         "l1_share": float(along_fibre / (along @ tensor @ along)),
     }

@@ -15,6 +15,8 @@ HEMISPHERES = ("left", "right")
 TRACTS = ("projection", "association")
 ALPS_AXES = ("native", "template", "principal", "pas", "ld")
 PLACEMENTS = ("fixed", "adaptive")
+RATIO = "l2_l3"
+"""What stands for the axes in the columns of the eigenvalue ratio, which needs none."""
 
 
 def region_names() -> list[str]:

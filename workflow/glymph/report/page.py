@@ -20,7 +20,7 @@ SECTIONS = {
     "ALPS": (["alps"], ["groups_alps"]),
     "Other metrics": (["other"], ["groups_other"]),
     "Cognition": (
-        ["correlations_alps", "correlations_epvs", "correlations_other"],
+        ["correlations_alps", "alps_beyond_ratio", "correlations_epvs", "correlations_other"],
         ["scores_alps", "scores_epvs"],
     ),
     "ALPS and perivascular spaces": (["alps_epvs"], ["correlations"]),

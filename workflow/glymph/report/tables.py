@@ -203,21 +203,40 @@ def auc_differences(results: Results) -> Table:
                  "Resampled t test, corrected for overlapping training sets.")  # fmt: skip
 
 
-def alps_epvs(results: Results) -> Table:
-    """ALPS with perivascular spaces, whole cohort."""
-    table = results["alps_epvs"]
+def beyond_ratio(results: Results) -> Table | None:
+    """ALPS with scores, without and with the eigenvalue ratio held fixed, whole cohort."""
+    kinds = ("covariates", "covariates and ratio")
+    rows = _side_by_side(results["alps_beyond_ratio"], "given", kinds)
+    if not rows:
+        return None
+    head = ["", "with", "r (95 % CI)", "P (FDR)", "r given the ratio (95 % CI)", "P (FDR)"]
+    return Table("alps_beyond_ratio", "Does ALPS say more than the eigenvalue ratio?", head, rows,
+                 "Partial correlation given the covariates, and given the ratio of the middle to "
+                 "the smallest eigenvalue of the same regions too, which names no direction. Where "
+                 "nothing is left in the second, the first was one of fibres that cross or fan; "
+                 "within groups: group/stats/alps_beyond_ratio.tsv.")  # fmt: skip
+
+
+def _side_by_side(table: pd.DataFrame, column: str, kinds: tuple[str, str]) -> list[list[str]]:
+    """Rows of pairs (x, y) of the whole cohort, with r and P of both ``kinds`` of ``column``."""
     table = table[table["group"] == WHOLE]
     rows = []
     for (x, y), part in table.groupby(["x", "y"], sort=False):
         cells = []
-        for kind in ("plain", "partial"):
-            r = part[part["kind"] == kind].iloc[0]
+        for kind in kinds:
+            r = part[part[column] == kind].iloc[0]
             if pd.isna(r["r"]):
                 cells += [f"not computed: {r['reason']}", ""]
                 continue
             cells += [f"{r['r']:.2f} ({number(r['r_low'], 2)}, {number(r['r_high'], 2)})",
                       p_text(r["p_fdr"])]  # fmt: skip
         rows.append([label(x), label(y), *cells])
+    return rows
+
+
+def alps_epvs(results: Results) -> Table:
+    """ALPS with perivascular spaces, whole cohort."""
+    rows = _side_by_side(results["alps_epvs"], "kind", ("plain", "partial"))
     head = ["", "with", "ρ (95 % CI)", "P (FDR)", "partial ρ (95 % CI)", "P (FDR)"]
     return Table("alps_epvs", "ALPS and perivascular spaces", head, rows,
                  "Spearman correlation, plain and given the covariates, all groups together; "
@@ -261,6 +280,7 @@ def all_tables(results: Results) -> dict[str, Table]:
         correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
         correlations(results, results.other_metrics, "correlations_other",
                      "Other metrics and cognition"),
+        beyond_ratio(results),
         alps_epvs(results),
         discrimination(results),
         auc_differences(results),

@@ -12,7 +12,7 @@ import pandas as pd
 
 from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
-from glymph.common.names import ALPS_AXES, PLACEMENTS, alps_version
+from glymph.common.names import ALPS_AXES, HEMISPHERES, PLACEMENTS, RATIO, alps_version
 from glymph.common.registry import Metric, metrics, variables
 from glymph.common.tables import MISSING
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
@@ -242,7 +242,7 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
     ]
-    wider = [v for m in columns["metrics"] for v in alps_versions(m)] + features
+    wider = [v for m in columns["metrics"] for v in [*alps_versions(m), ratio_of(m)]] + features
     also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
     return Plan(
         groups=wanted,
@@ -370,6 +370,15 @@ def same_rows(measured: pd.DataFrame, analysed: pd.DataFrame) -> pd.DataFrame:
     wanted = pd.MultiIndex.from_frame(analysed[IDENTITY].fillna(""))
     found = pd.MultiIndex.from_frame(measured[IDENTITY].fillna(""))
     return measured[found.isin(wanted)].reset_index(drop=True)
+
+
+def ratio_of(metric: str) -> str | None:
+    """The column of the eigenvalue ratio of the regions and side that an ALPS index is of."""
+    for placement, axes in product(PLACEMENTS, ALPS_AXES):
+        start = f"alps_{alps_version(placement, axes)}_"
+        if metric.startswith(start) and metric.removeprefix(start) in (*HEMISPHERES, "mean"):
+            return f"alps_{alps_version(placement, RATIO)}_{metric.removeprefix(start)}"
+    return None
 
 
 def alps_versions(metric: str) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from glymph.stats.cohort import WHOLE, Plan
+from glymph.stats.cohort import WHOLE, Plan, ratio_of
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, covariate_design
 
@@ -81,6 +83,32 @@ def with_scores(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
         ]  # fmt: skip
         add_fdr(found)
         rows += found
+    return rows
+
+
+def beyond_ratio(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
+    """Whether ALPS says more of a score than the eigenvalue ratio of the same regions does.
+
+    Each ALPS with each score, partial given the covariates, and given the ratio too, in the same
+    subjects: what is left then has to do with direction, and not with fibres that cross or fan. No
+    rows where the table has no ratio.
+    """
+    rows = []
+    for name, part in _everywhere(frame, plan):
+        for given in ("covariates", "covariates and ratio"):
+            found = []
+            for x, score in product(plan.metrics, plan.scores):
+                ratio = ratio_of(x)
+                if ratio not in frame:
+                    continue
+                covariates = [c for c in plan.covariates if c not in (x, score)]
+                covariates += [ratio] if given != "covariates" else []
+                found.append({"group": name, "given": given} | partial_correlation(
+                    part.dropna(subset=[ratio]), x, score, covariates, plan.categorical,
+                    settings["correlation"],
+                ))  # fmt: skip
+            add_fdr(found)
+            rows += found
     return rows
 
 

@@ -4,7 +4,7 @@ from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.stats.cohort import reload
-from glymph.stats.correlation import alps_with_epvs, with_scores
+from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.tables import write
 
 
@@ -13,6 +13,7 @@ def main(snakemake):
     frame, plan = reload(source.analysed, read_json(source.decisions)["plan"])
     made = stamp([source.analysed], dict(settings))
     write("correlations", with_scores(frame, plan, settings), out.scores, made)
+    write("alps_beyond_ratio", beyond_ratio(frame, plan, settings), out.beyond_ratio, made)
     write("alps_epvs", alps_with_epvs(frame, plan), out.alps_epvs, made)
 
 
