@@ -8,8 +8,8 @@ deformation, so that the way to the template is known exactly, fits the tensor, 
 regions displaced by 0, 2, 4 and 6 mm in random directions. Prints, per kind of tract and
 displacement, the error of both placements in template axes against the index at the tract's centre,
 how far off the centre the regions lie (across the tract), and for every version of the index its
-error and its coefficient of variation over repeats: same head, other noise. What it cannot show is the error of
-a registration; `demo_truth.py` shows the whole chain.
+error and its coefficient of variation over repeats: same head, other noise. What it cannot show is
+the error of a registration; `demo_truth.py` shows the whole chain.
 """
 
 from __future__ import annotations
