@@ -23,7 +23,7 @@ REACH_MM = 6.0
 COST_PER_MM2 = 0.004
 SOFTNESS = 0.02
 """Difference in worth that counts as nearly as good. Both were chosen on simulated tracts
-(``benchmarks/alps_placement.py``): a third or three times of either changes little."""
+(``benchmarks/alps_placement.py``); half the cost changes little."""
 OUT_OF_REACH = -1e3
 
 
