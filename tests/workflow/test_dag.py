@@ -21,6 +21,7 @@ def test_t1w_and_dwi(skeleton):
     assert jobs == {
         "all": 1, "inputs_check": 2, "inputs_describe": 1, "anat_preproc": 1, "anat_register": 1,
         "anat_segment": 1, "dwi_correct": 1, "dwi_tensor": 1, "dwi_register": 1, "alps_index": 1,
+        "dwi_white_matter": 1,
         "metrics_unit": 1, "metrics_group": 1, "qc_page": 1, "epvs_prepare": 1, "epvs_regions": 1,
         "epvs_segment": 1, "epvs_census": 1, "epvs_atlas": 1, "review_ratings": 1, "review_page": 1,
     }  # fmt: skip

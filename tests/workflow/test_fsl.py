@@ -48,24 +48,25 @@ def made(tmp_path_factory):
 
 
 ANAT = ("anat_preproc", "anat_register", "anat_segment")
-STEPS = (*ANAT, "dwi_correct", "dwi_tensor", "dwi_register", "alps_index")
+WHITE = "dwi_white_matter"
+STEPS = (*ANAT, "dwi_correct", "dwi_tensor", "dwi_register", "alps_index", WHITE)
 
 
 @pytest.mark.parametrize(
     "changes, expected",
     [
-        ({"version": "6.0.8"}, {"dwi_tensor", "alps_index"}),
-        ({"dwi": "{tensor: dipy}"}, {"dwi_tensor", "alps_index"}),
-        ({"dwi": "{tensor: dtifit, register: flirt}"}, {"dwi_register", "alps_index"}),
+        ({"version": "6.0.8"}, {"dwi_tensor", "alps_index", WHITE}),
+        ({"dwi": "{tensor: dipy}"}, {"dwi_tensor", "alps_index", WHITE}),
+        ({"dwi": "{tensor: dtifit, register: flirt}"}, {"dwi_register", "alps_index", WHITE}),
         (
             {"dwi": "{tensor: dtifit, motion: eddy}"},
-            {"dwi_correct", "dwi_tensor", "dwi_register", "alps_index"},
+            {"dwi_correct", "dwi_tensor", "dwi_register", "alps_index", WHITE},
         ),
         (
             {"anat": "{brain: vbnet, registration: {engine: fsl}}"},
-            {"anat_register", "anat_segment", "alps_index"},
+            {"anat_register", "anat_segment", "alps_index", WHITE},
         ),
-        ({"anat": "{brain: fsl_bet}"}, {*ANAT, "dwi_register", "alps_index"}),
+        ({"anat": "{brain: fsl_bet}"}, {*ANAT, "dwi_register", "alps_index", WHITE}),
     ],
 )
 def test_engines_and_versions_rerun_what_uses_them(made, changes, expected):

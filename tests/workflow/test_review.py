@@ -75,7 +75,7 @@ def test_a_corrected_brain_mask_replaces_the_automatic_one(copy_of_finished):
     nib.save(nib.Nifti1Image(mask, image.affine), place / made.name)
     assert dry(copy_of_finished) == {
         "all": 1, "anat_preproc": 1, "anat_register": 1, "anat_segment": 1, "dwi_register": 1,
-        "alps_index": 1, **UNIT, **COHORT,
+        "alps_index": 1, "dwi_white_matter": 1, **UNIT, **COHORT,
     }  # fmt: skip
     snakemake(str(made.relative_to(copy_of_finished)), *ARGUMENTS, cwd=copy_of_finished)
     np.testing.assert_array_equal(np.asanyarray(nib.load(made).dataobj), mask)

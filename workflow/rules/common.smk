@@ -533,6 +533,16 @@ def template_transforms(wildcards):
     return {name: path.format(**wildcards) for name, path in found.items()}
 
 
+def white_matter(wildcards):
+    """The unit's white matter, where it has a T1w, and its lesions, where they were sought."""
+    if "T1w" not in scan_of(wildcards).files:
+        return {}
+    found = {"wm": rules.anat_segment.output.wm}
+    if config["epvs"]["engine"] != "none":
+        found["lesions"] = rules.epvs_census.output.lesions
+    return {name: path.format(**wildcards) for name, path in found.items()}
+
+
 def unit_checks(wildcards):
     kinds = [kind for kind in ("T1w", "T2w", "FLAIR", "dwi") if kind in scan_of(wildcards).files]
     return [unit_path("inputs", f"{kind}.json").format(**wildcards) for kind in kinds]
@@ -554,6 +564,7 @@ def unit_facts(wildcards):
         found += [rules.dwi_correct.output.facts, rules.dwi_tensor.output.facts]
         register = rules.dwi_register if "T1w" in files else rules.dwi_register_template
         found += [register.output.facts, rules.alps_index.output.facts]
+        found += [rules.dwi_white_matter.output.facts]
     return [path.format(**wildcards) for path in found]
 
 

@@ -8,6 +8,7 @@ OUTPUTS: <unit>/dwi/*_desc-preproc_dwi.{nii.gz,bval,bvec,json}
          <unit>/dwi/*_model-tensor_param-{fa,md,ad,rd,v1,tensor}_dwimap.nii.gz
          <unit>/dwi/*_from-dwi_to-T1w_mode-image_xfm.mat, *_desc-register_dwi.json
          <unit>/dwi/*_from-dwi_to-template_* instead, where there is no T1w
+         <unit>/dwi/*_desc-whitematter_dwi.json
 """
 
 
@@ -143,3 +144,32 @@ rule dwi_register_template:
         "Register the DWI of {wildcards.prefix} to the template (it has no T1w)"
     script:
         "../scripts/dwi/register_template.py"
+
+
+rule dwi_white_matter:
+    """Measure PSMD, and FA and MD of white matter that looks normal."""
+    input:
+        unpack(template_transforms),
+        unpack(white_matter),
+        fa=rules.dwi_tensor.output.fa,
+        md=rules.dwi_tensor.output.md,
+        template=template_files(),
+    output:
+        facts=unit_path("dwi", "desc-whitematter_dwi.json"),
+    log:
+        unit_log("dwi_white_matter"),
+    benchmark:
+        unit_benchmark("dwi_white_matter")
+    conda:
+        env("dwi")
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        template=config["template"],
+        sources=states(template_files()),
+        code=code("dwi/white_matter.py"),
+    message:
+        "Measure the white matter of {wildcards.prefix}"
+    script:
+        "../scripts/dwi/white_matter.py"

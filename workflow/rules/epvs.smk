@@ -200,6 +200,7 @@ rule epvs_census:
         objects_json=unit_path("anat", "desc-EPVS_objects.json"),
         labels=unit_path("anat", "space-T1w_res-1mm_desc-EPVS_dseg.nii.gz"),
         not_counted=unit_path("anat", "space-T1w_res-1mm_desc-notcounted_mask.nii.gz"),
+        lesions=unit_path("anat", "space-T1w_res-1mm_desc-lesion_mask.nii.gz"),
         mask=unit_path("anat", "label-EPVS_mask.nii.gz"),
         mask_json=unit_path("anat", "label-EPVS_mask.json"),
         facts=unit_path("anat", "desc-EPVS_anat.json"),

@@ -47,6 +47,8 @@ def main(snakemake):
         objects, left_out["epvs_unlike_csf_count"] = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
+    known = np.zeros(labels.shape, bool) if lesions.mask is None else lesions.mask
+    save(known.astype(np.uint8), affine, out.lesions)
     others = census.not_counted(found, labels, numbers, reading)
     save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
