@@ -143,3 +143,14 @@ def test_wide_masks_of_users_take_no_memory(tmp_path):
     axes = {"projection": np.array([0, 0, 1.0]), "association": np.array([0, 1.0, 0])}
     places = find(pair, brain(affine), affine, [], axes, 3)
     assert all(np.isfinite(place.score) for place in places.values())
+
+
+def test_a_region_that_finds_no_tract_gives_no_adaptive_index(tmp_path):
+    """No tract within reach: what FA there is lies across, and the best place is a poor one."""
+    affine = centred(np.eye(3))
+    where, maps = space(affine, tmp_path), brain(affine, (0, 0, 40))
+    found = compute(maps, where, STUDY, "template", Limits(angle=91, fa=0))
+    assert found.values["alps_adaptive_template_mean"] is None
+    assert "finds no place like its tract (score 0.0" in found.stops[-1].reason
+    loose = compute(maps, where, STUDY, "template", Limits(angle=91, fa=0, score=-1))
+    assert loose.values["alps_adaptive_template_mean"] is not None

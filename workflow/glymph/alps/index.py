@@ -23,12 +23,15 @@ class Limits:
     """What a region must be to give an index.
 
     ``coverage``: least share in usable voxels; ``angle``: largest angle (degrees) between its mean
-    principal direction and its tract's axis in the template; ``fa``: least mean FA.
+    principal direction and its tract's axis in the template; ``fa``: least mean FA; ``score``:
+    least score (`placement`) of a region that sought its tract, for one that looks far from it
+    finds something.
     """
 
     coverage: float = 0.5
     angle: float = 45.0
     fa: float = 0.15
+    score: float = 0.15
 
 
 LOOK = "look at the registration, at the regions on colour FA, and at the DWI's field of view"
@@ -95,7 +98,8 @@ def compute(
     for name, placed in (("fixed", rois), ("adaptive", moved)):
         found, regions[name] = _measure_all(maps, space, placed)
         report = reported_axes if name == reported_placement else None
-        own, unusable = _index(found, space, limits, name, report)
+        scores = {key: place.score for key, place in places.items()} if name == "adaptive" else {}
+        own, unusable = _index(found, scores, space, limits, name, report)
         values |= own
         stops += unusable
         if name == reported_placement and all(
@@ -132,16 +136,21 @@ def _measure_all(maps, space: Space, rois: Rois) -> tuple[dict, np.ndarray]:
 
 
 def _index(
-    found: dict, space: Space, limits: Limits, placed: str, reported: str | None
+    found: dict, scores: dict, space: Space, limits: Limits, placed: str, reported: str | None
 ) -> tuple[dict, list[Stop]]:
     """The index in every version, and why a hemisphere has none; in ``reported`` axes also the
-    single diffusivities."""
+    single diffusivities. ``scores``: of regions that sought their tract."""
     values: dict[str, float | None] = {}
     stops = []
     what = "ALPS" if placed == "fixed" else f"{placed} ALPS"
     for hemisphere in HEMISPHERES:
         pair = {tract: found[hemisphere, tract] for tract in TRACTS}
         faults = _faults(pair, space, limits)
+        faults += [
+            (tract, f"finds no place like its tract (score {scores[hemisphere, tract]:.2f})")
+            for tract in pair
+            if (scores.get((hemisphere, tract)) or limits.score) < limits.score
+        ]
         if faults:
             listed = "; ".join(f"the {hemisphere} {tract} region {why}" for tract, why in faults)
             stops.append(Stop(f"no {what} on the {hemisphere}: {listed}", "", LOOK))

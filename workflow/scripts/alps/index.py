@@ -33,7 +33,9 @@ def main(snakemake):
         space,
         load_rois(settings, corrections),
         reported_axes=settings["axes"],
-        limits=Limits(settings["min_coverage"], settings["max_angle"], settings["min_fa"]),
+        limits=Limits(
+            *(settings[k] for k in ("min_coverage", "max_angle", "min_fa", "min_score"))
+        ),  # fmt: skip
         reach=settings["search_mm"],
         reported_placement=settings["placement"],
     )
