@@ -188,7 +188,7 @@ def test_a_region_that_is_not_in_its_tract_gives_no_number(name, degrees, given)
     if not given:
         with pytest.raises(BadInput, match=f"association region lies {degrees} degrees off"):
             compute(maps, straight(affine), regions, "native", Limits())
-        wide = Limits(angle=90)
+        wide = Limits(angle=90, score=-1)
         found = compute(maps, straight(affine), regions, "native", wide)
         assert found.values["alps_template_left"] is not None and found.stops == []
         return

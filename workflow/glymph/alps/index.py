@@ -146,11 +146,10 @@ def _index(
     for hemisphere in HEMISPHERES:
         pair = {tract: found[hemisphere, tract] for tract in TRACTS}
         faults = _faults(pair, space, limits)
-        faults += [
-            (tract, f"finds no place like its tract (score {scores[hemisphere, tract]:.2f})")
-            for tract in pair
-            if (scores.get((hemisphere, tract)) or limits.score) < limits.score
-        ]
+        for tract in pair:
+            score = scores.get((hemisphere, tract))
+            if score is not None and score < limits.score:
+                faults.append((tract, f"finds no place like its tract (score {score:.2f})"))
         if faults:
             listed = "; ".join(f"the {hemisphere} {tract} region {why}" for tract, why in faults)
             stops.append(Stop(f"no {what} on the {hemisphere}: {listed}", "", LOOK))
