@@ -6,7 +6,7 @@ import pytest
 from scipy import ndimage
 
 from glymph.common.errors import BadInput
-from glymph.common.spaces import apply_affine
+from glymph.common.spaces import apply_affine, map_points
 from glymph.common.template import Template
 from glymph.dwi import linear, register
 from tests.conftest import STORAGE, grid, rotation
@@ -141,3 +141,33 @@ def test_what_is_no_upright_brain_is_refused(template, how):
     matrix, explained = linear.register(*spoiled(template, how), template)
     with pytest.raises(BadInput, match="does not fit the template"):
         register.refuse(matrix, explained)
+
+
+def test_a_slab_is_laid_on_the_template(template, tmp_path):
+    """The whole way, SyN included: the regions' places, there and back, and the metrics."""
+    *images, pose = scan(template, thickness=60, centre=40, moved=(0, 0, 30))
+    out = {
+        "affine": str(tmp_path / "a.mat"),
+        "warp": str(tmp_path / "w.nii.gz"),
+        "inverse_warp": str(tmp_path / "i.nii.gz"),
+    }
+    metrics = register.to_template(*images, template, out)
+    found = map_points(PLACES, [(out["warp"], False), (out["affine"], False)])
+    assert np.linalg.norm(found - apply_affine(pose, PLACES), axis=1).max() < 4
+    back = map_points(found, [(out["affine"], True), (out["inverse_warp"], False)])
+    assert np.linalg.norm(back - PLACES, axis=1).max() < 1
+    assert min(metrics["dwi_template_fit_b0"], metrics["dwi_template_fit_fa"]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("thickness", "moved"), [(60, (0, 0, 0)), (60, (0, 0, 30)), (None, (0, 0, 0))]
+)
+def test_starts_with_a_t1w(template, thickness, moved):
+    """A slab starts from several places, one of them near the truth; a whole brain from one."""
+    b0, _, mask, affine, pose = scan(template, thickness=thickness, centre=40, moved=moved)
+    starts = register._starts(mask, affine, template.t1w)
+    if thickness is None:
+        assert starts == [None]
+        return
+    nearest = min(distances(np.linalg.inv(one), pose).min() for one in starts[1:])
+    assert starts[0] is None and nearest < 25
