@@ -117,10 +117,11 @@ rule dwi_register:
 
 
 rule dwi_register_template:
-    """Register b = 0 to the template, for a unit without T1w."""
+    """Register b = 0 and FA to the template, for a unit without T1w."""
     input:
         b0=rules.dwi_correct.output.b0,
         mask=rules.dwi_correct.output.mask,
+        fa=rules.dwi_tensor.output.fa,
         template=template_files(),
     output:
         affine=unit_path("dwi", "from-dwi_to-template_desc-affine_mode-image_xfm.mat"),
