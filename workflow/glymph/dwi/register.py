@@ -149,8 +149,8 @@ def to_template(
     too little of the images, or turns or stretches the head as no scan does.
 
     FA has no part in SyN: where fibres cross, beside the very regions that ALPS measures, it falls
-    as if it were grey matter, and pulls them aside (by 1 to 2 mm in simulated heads). SyN ends at
-    8 mm: grey and white matter are too alike at b = 0 for more, and more moved regions away.
+    as if it were grey matter, and pulls them aside (by up to 1 mm more in two simulated heads). SyN
+    ends at 8 mm: finer levels did not bring the regions nearer in those heads.
     """
     import ants
 
