@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from glymph.simulate import __main__ as command_line
 from glymph.simulate import tracts
 from glymph.simulate.spec import SubjectSpec
 from glymph.simulate.subject import simulate_subject
@@ -95,3 +96,14 @@ def test_the_truth_tables_tell_where_tracts_and_regions_lie(tmp_path):
         assert (found.tract_mni_x, found.tract_mni_z) == pytest.approx(
             (centre[0], centre[2]), abs=1e-3
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [([], "curved"), (["--light"], "uniform"), (["--light", "--tracts", "curved"], "curved")],
+)
+def test_the_command_line_draws_tracts_as_in_heads(monkeypatch, tmp_path, options, kind):
+    drawn = []
+    monkeypatch.setattr(command_line, "simulate_cohort", lambda spec, *_: drawn.append(spec))
+    assert command_line.main([str(tmp_path / "bids"), str(tmp_path / "truth"), *options]) == 0
+    assert drawn[0].tracts == kind
