@@ -116,7 +116,7 @@ def readme() -> str:
 
 def config_readme() -> str:
     """The README of config/ with links as seen from docs/how-to/."""
-    return _file("config/README.md")().replace("](../docs/how-to/", "](")
+    return _file("config/README.md")().replace("](../docs/how-to/", "](").replace("](../docs/", "](../")
 
 
 PARTS = {
