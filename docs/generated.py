@@ -116,7 +116,8 @@ def readme() -> str:
 
 def config_readme() -> str:
     """The README of config/ with links as seen from docs/how-to/."""
-    return _file("config/README.md")().replace("](../docs/how-to/", "](").replace("](../docs/", "](../")
+    text = _file("config/README.md")().replace("](../docs/how-to/", "](")
+    return text.replace("](../docs/", "](../")
 
 
 PARTS = {

@@ -191,7 +191,8 @@ def test_200_subjects_of_whom_20_are_broken(crowd, monkeypatch):
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_json(check(scan.files if more else scan.files[kind], **more), place)
         records.append(unit_record(scan.unit, [], [str(path) for path in places.values()]))
-    found, _ = table(records, None, [], "native", [])
+    alps = {"axes": "native", "placement": "fixed"}
+    found, _ = table(records, None, [], alps, [])
     assert [row["participant_id"] for row in found] == [f"sub-{n:03}" for n in range(1, 201)]
     scans = read_index("out/inputs/index.json").scans
     listed = exclusions(scans, records, None, [], {}, {"engine": "none"})
