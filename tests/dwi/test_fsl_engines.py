@@ -93,7 +93,7 @@ def test_eddy_correct_s_matrices_become_ours(name, stand_ins, capfd):
     true = np.array([np.eye(4), rigid(3, -2, 5, (1, 2, -1)), rigid(yaw=-4), rigid(shift=(0, 3, 0))])
     true[2][0, 1] += 0.03  # shear
     stand_ins(worlds=np.linalg.inv(true))
-    found = motion.estimate(data, affine, table(3), "eddy_correct")
+    found = motion.estimate(data, affine, table(3), "eddy_correct", None)
     np.testing.assert_allclose(found, true, atol=1e-4)
     assert lines(capfd) == ["eddy_correct series.nii.gz out 0"]
 
@@ -204,7 +204,7 @@ def test_fsl_s_engines_find_the_head_s_motion(name, tmp_path):
         rigid(*v, shift=v[::-1]) for v in np.random.default_rng(5).normal(scale=1.5, size=(12, 3))
     ]
     data = np.stack([_lumpy(affine, shape, m, v) for v, m in enumerate(true)], axis=-1)
-    found = motion.estimate(data, affine, gradients, "eddy_correct")
+    found = motion.estimate(data, affine, gradients, "eddy_correct", None)
     assert max(motion._rms(f, t, np.zeros(3)) for f, t in zip(found, true, strict=True)) < 0.6
     files = sidecar(tmp_path, PhaseEncodingDirection="j", TotalReadoutTime=0.05)
     mask = data[..., 0] > 100

@@ -31,9 +31,11 @@ def coarser(data: np.ndarray, affine: np.ndarray, finest: float = 1.5):
     """``data`` (x, y, z, ...) averaged over whole voxels, up to ``finest`` mm along each axis.
 
     Returns (data, its affine, voxels averaged per axis). Voxels that are larger than half of
-    ``finest`` are left alone. What does not fill a voxel at the far end of an axis is left out.
+    ``finest`` are left alone. What does not fill a voxel at the far end of an axis is left out; of
+    a thin slab two voxels are left at least.
     """
-    factors = np.maximum(1, np.floor(finest / voxel_sizes(affine) + 1e-3).astype(int))
+    factors = np.floor(finest / voxel_sizes(affine) + 1e-3).astype(int)
+    factors = np.maximum(1, np.minimum(factors, np.array(data.shape[:3]) // 2))
     if (factors == 1).all():
         return data, affine, factors
     whole = [n // f for n, f in zip(data.shape, factors, strict=False)]

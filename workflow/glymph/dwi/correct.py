@@ -64,7 +64,7 @@ def correct(
         matrices = np.tile(np.eye(4), (len(table), 1, 1))  # eddy has resampled it all
         apart = None
     else:
-        matrices = motion.estimate(data, image.affine, table, settings["motion"])
+        matrices = motion.estimate(data, image.affine, table, settings["motion"], mask)
         apart = currents.separate(matrices, image.affine, table, axis, centre)
         poses, turned = apart.poses, motion.rotate_gradients(table, apart.poses)
     b0 = _mean_b0(data, image.affine, table, matrices)

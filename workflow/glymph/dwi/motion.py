@@ -42,14 +42,17 @@ SEARCH = {
 PARAMETERS = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 
 
-def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, engine: str):
+def estimate(
+    data: np.ndarray, affine: np.ndarray, table: GradientTable, engine: str, mask: np.ndarray
+) -> np.ndarray:
     """Affine of every volume: array (n, 4, 4) that maps reference world points to volume points.
 
     The reference is the first b = 0 volume. ``engine`` "ants": every volume is registered to it
     (rigid), then each diffusion-weighted one to the mean of them all, whose contrast it shares,
     with twelve degrees of freedom for eddy currents; their mean is at last linked to the reference.
-    "dipy": DIPY's affine pipeline against the reference. "eddy_correct": FSL's, likewise. "none":
-    identities. (FSL's eddy gives no affines; it is `glymph.dwi.eddy.eddy`.)
+    "series": `glymph.dwi.series.estimate`, by the voxels of ``mask`` (x, y, z), which alone reads
+    it. "dipy": DIPY's affine pipeline against the reference. "eddy_correct": FSL's, likewise.
+    "none": identities. (FSL's eddy gives no affines; it is `glymph.dwi.eddy.eddy`.)
     """
     if engine == "none":
         return np.tile(np.eye(4), (len(table), 1, 1))
@@ -59,6 +62,10 @@ def estimate(data: np.ndarray, affine: np.ndarray, table: GradientTable, engine:
         from glymph.dwi.eddy import eddy_correct
 
         return eddy_correct(data, affine, table)
+    if engine == "series":
+        from glymph.dwi import series
+
+        return series.estimate(data, affine, table, mask)
     return _estimate_ants(data, affine, table)
 
 
@@ -76,30 +83,30 @@ def _estimate_ants(data, affine, table: GradientTable) -> np.ndarray:
     found = np.tile(np.eye(4), (len(table), 1, 1))
     first = int(np.flatnonzero(table.is_b0)[0])
     weighted = np.flatnonzero(~table.is_b0)
-    reference = _at_resolution(data[..., first], affine, 4.0)
+    reference = at_resolution(data[..., first], affine, 4.0)
     for volume in (v for v in range(len(table)) if v != first):
-        moving = _at_resolution(data[..., volume], affine, 4.0)
-        found[volume] = _register(reference, moving, "start", found[volume])
+        moving = at_resolution(data[..., volume], affine, 4.0)
+        found[volume] = register(reference, moving, "start", found[volume])
         print(f"motion: volume {volume + 1} of {len(table)} to b = 0", flush=True)
-    target = _at_resolution(_aligned_mean(data, affine, found, weighted), affine, 3.0)
+    target = at_resolution(aligned_mean(data, affine, found, weighted), affine, 3.0)
     for volume in weighted:
-        moving = _at_resolution(data[..., volume], affine, 3.0)
-        found[volume] = _register(target, moving, "eddy", found[volume])
+        moving = at_resolution(data[..., volume], affine, 3.0)
+        found[volume] = register(target, moving, "eddy", found[volume])
         print(f"motion: volume {volume + 1} of {len(table)} to the weighted mean", flush=True)
     # One careful registration across contrasts serves all volumes that now agree.
-    mean = _aligned_mean(data, affine, found, weighted)
-    reference = _at_resolution(data[..., first], affine, 3.0)
-    link = _register(reference, _at_resolution(mean, affine, 3.0), "link", np.eye(4))
+    mean = aligned_mean(data, affine, found, weighted)
+    reference = at_resolution(data[..., first], affine, 3.0)
+    link = register(reference, at_resolution(mean, affine, 3.0), "link", np.eye(4))
     found[weighted] = found[weighted] @ link
     return found
 
 
-def _aligned_mean(data, affine, matrices, volumes) -> np.ndarray:
+def aligned_mean(data, affine, matrices, volumes) -> np.ndarray:
     """Mean over ``volumes``; only a target, so linear interpolation will do."""
     return np.mean([resample(data[..., v], affine, matrices[v], order=1) for v in volumes], axis=0)
 
 
-def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
+def at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
     """An ANTs image no finer than ``millimetres``: twelve numbers do not need every voxel."""
     import ants
 
@@ -107,7 +114,7 @@ def _at_resolution(volume: np.ndarray, affine: np.ndarray, millimetres: float):
     return ants.resample_image(to_ants(volume, affine), size, False, 0)
 
 
-def _register(fixed, moving, step: str, start: np.ndarray) -> np.ndarray:
+def register(fixed, moving, step: str, start: np.ndarray) -> np.ndarray:
     """World (RAS) matrix of fixed points to moving points, from ``start``."""
     import ants
 

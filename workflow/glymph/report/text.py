@@ -275,6 +275,8 @@ def _imaging(config: dict) -> str:
     unrung = " freed from Gibbs ringing," if dwi["unring"] else ""
     moved = {
         "ants": "corrected for motion and eddy currents (ANTs) with rotated gradients",
+        "series": "corrected for motion and eddy currents (least squares within the series, ANTs "
+        "between its contrasts) with rotated gradients",
         "dipy": "corrected for motion and eddy currents (DIPY) with rotated gradients",
         "eddy": "corrected for motion and eddy currents (FSL eddy) with rotated gradients",
         "eddy_correct": "corrected for motion and eddy currents (FSL eddy_correct) with rotated "
