@@ -100,7 +100,7 @@ def normal_appearing(
 
     ``wm``: its probability (x, y, z) in the T1w and that grid's affine; ``lesions``: a mask and its
     affine in the same world, or None. White matter is sure (0.95), and 2 mm from what is not and
-    from lesions: half of a usual DWI voxel and the T1w's own blur. ``to_dwi``: chain of transforms
+    from lesions: a usual DWI voxel. ``to_dwi``: chain of transforms
     from the T1w's world to the DWI's. None where nothing is left.
     """
     probability, grid = wm

@@ -27,8 +27,9 @@ def unit_record(
     ``facts`` are the stages' JSON files, whose ``metrics`` are merged; ``checks`` those of stage
     inputs. ``thresholds`` are those of `flags`; ``corrected`` names what a rater corrected. A file
     that is a `Stop` is listed in ``stops``, once per reason, as is what a file says of single
-    values that do not exist. Metrics of different files must not
-    share a name (ValueError).
+    values that do not exist. ``placement_shifts_mm`` says where ALPS regions would be moved, by
+    region, in mm along the template's axes. Metrics of different files must not share a name
+    (ValueError).
     """
     values, stops, notes, methods, placement = {}, [], [], {}, {}
     for path in [*checks, *facts]:

@@ -374,21 +374,29 @@ def same_rows(measured: pd.DataFrame, analysed: pd.DataFrame) -> pd.DataFrame:
 
 def ratio_of(metric: str) -> str | None:
     """The column of the eigenvalue ratio of the regions and side that an ALPS index is of."""
-    for placement, axes in product(PLACEMENTS, ALPS_AXES):
-        start = f"alps_{alps_version(placement, axes)}_"
-        if metric.startswith(start) and metric.removeprefix(start) in (*HEMISPHERES, "mean"):
-            return f"alps_{alps_version(placement, RATIO)}_{metric.removeprefix(start)}"
-    return None
+    placement, _, rest = _version_of(metric)
+    if rest not in (*HEMISPHERES, "mean"):
+        return None
+    return f"alps_{alps_version(placement, RATIO)}_{rest}"
 
 
 def alps_versions(metric: str) -> list[str]:
     """The metric; ALPS in all its axis versions, and then with its regions placed otherwise."""
+    placement, axes, rest = _version_of(metric)
+    if not rest:
+        return [metric]
+    versions = [alps_version(placement, other) for other in ALPS_AXES]
+    versions.append(alps_version(_other(placement), axes))
+    return [f"alps_{version}_{rest}" for version in versions]
+
+
+def _version_of(metric: str) -> tuple[str, str, str]:
+    """Placement, axes and the rest of the name of an ALPS column; all "" of any other."""
     for placement, axes in product(PLACEMENTS, ALPS_AXES):
-        start, other = f"alps_{alps_version(placement, axes)}_", _other(placement)
+        start = f"alps_{alps_version(placement, axes)}_"
         if metric.startswith(start):
-            versions = [alps_version(placement, a) for a in ALPS_AXES] + [alps_version(other, axes)]
-            return [f"alps_{version}_{metric.removeprefix(start)}" for version in versions]
-    return [metric]
+            return placement, axes, metric.removeprefix(start)
+    return "", "", ""
 
 
 def _other(placement: str) -> str:

@@ -16,11 +16,15 @@ def main(snakemake):
     way = [(source.warp, False), (source.affine, False), *([(rigid, True)] if rigid else [])]
     metrics = psmd(maps, fa.affine, template, way)
     if source.get("wm"):
-        wm, lesions = load(source.wm), source.get("lesions")
-        known = (array(load(lesions)), load(lesions).affine) if lesions else None
-        own = (array(wm), wm.affine)
-        metrics |= normal_appearing(maps, fa.affine, own, known, [(rigid, True)])
+        wm = _with_affine(source.wm)
+        lesions = _with_affine(source.lesions) if source.get("lesions") else None
+        metrics |= normal_appearing(maps, fa.affine, wm, lesions, [(rigid, True)])
     write_json({"metrics": metrics} | stamp([source.fa, source.md], {}), snakemake.output.facts)
+
+
+def _with_affine(path):
+    image = load(path)
+    return array(image), image.affine
 
 
 if __name__ == "__main__":
