@@ -74,6 +74,54 @@ def test_contrasts_that_share_no_relation_are_linked(affine):
     assert _rms(found, true, np.zeros(3)) < 0.15  # a twenty-fifth of a voxel
 
 
+def test_lost_slices_pull_no_volume_aside(affine):
+    true = moved((2, -1, 1.5), (2, -1, 1))
+    lossy = bright_centre(affine, true, 1)
+    lossy[:, :, 2::7] *= 0.1
+    target = bright_centre(affine, np.eye(4), 0)
+    places = align.Places.of(inside(affine), affine)
+    found = align.follow(target, places, [align.splines(lossy)], None, align.RIGID)[0]
+    assert _rms(found, true, np.zeros(3)) < 0.4  # a tenth of a voxel
+
+
+def test_noise_alone_stays_and_leads_no_other_astray(affine):
+    true = moved((2, -1, 1.5), (2, -1, 1))
+    target = bright_centre(affine, np.eye(4), 0)
+    noise = np.random.default_rng(3).rayleigh(300, SHAPE).astype(np.float32)
+    volumes = [align.splines(v) for v in (bright_centre(affine, true, 1), noise)]
+    volumes.append(volumes[0])
+    places = align.Places.of(inside(affine), affine)
+    first, lost, after = align.follow(target, places, volumes, None, align.RIGID)
+    np.testing.assert_array_equal(lost, first)
+    assert _rms(after, true, np.zeros(3)) < 0.1
+
+
+def three_tissues(affine, matrix, signals):
+    """Fluid, a ribbon of grey and white matter, with ``signals`` of (fluid, grey, white)."""
+    outer, inner = tissues(affine, matrix)
+    ribbon = np.clip(2 * inner, 0, 1) - np.clip(2 * inner - 1, 0, 1)
+    white = np.clip(2 * inner - 1, 0, 1)
+    shares = (outer - ribbon - white, ribbon, white)
+    return sum(s * share for s, share in zip(signals, shares, strict=True)).astype(np.float32)
+
+
+def test_three_tissues_are_linked_where_one_contrast_leaves_two_alike(affine):
+    true = moved((1, -1.5, 0.5), (1, -1.5, 0.8))
+    fixed = three_tissues(affine, np.eye(4), (3000, 1100, 900))
+    moving = three_tissues(affine, true, (150, 450, 550))
+    found = align.link(fixed, moving, inside(affine), affine, np.eye(4), align.RIGID)
+    assert _rms(found, true, np.zeros(3)) < 0.4
+
+
+def test_the_link_finds_what_eddy_currents_did(affine):
+    true = moved((1, -1.5, 0.5), (1, -1.5, 0.8), bend=0.015)
+    found = align.link(
+        dark_centre(affine, np.eye(4)), bright_centre(affine, true, 0), inside(affine), affine,
+        np.eye(4), align.BENT,
+    )  # fmt: skip
+    assert _rms(found, true, np.zeros(3)) < 0.3
+
+
 def test_an_empty_volume_stays_where_it_was():
     affine = grid(STORAGE["LAS"], (4.0, 4.0, 4.0), SHAPE, centre=(0, 0, 0))
     places = align.Places.of(inside(affine), affine)

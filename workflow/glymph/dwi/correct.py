@@ -10,11 +10,11 @@ import numpy as np
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import array, load, phase_axis, phase_encoding
-from glymph.common.spaces import apply_affine
+from glymph.common.spaces import apply_affine, voxel_sizes
 from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
 from glymph.dwi.eddy import eddy
-from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations
+from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations, strides
 from glymph.dwi.register import b0_to_t1w
 from glymph.dwi.tensor import brain_mask
 
@@ -71,10 +71,8 @@ def correct(
     shift, method, notes = _distortion(
         b0, image.affine, files, reverse, direction, t1w_brain, settings
     )
-    moved = [
-        motion.resample(data[..., v], image.affine, matrices[v], shift) for v in range(len(table))
-    ]
-    data = np.stack(moved, axis=-1)
+    for v, matrix in enumerate(matrices):  # in place: a fine grid fills the memory
+        data[..., v] = motion.resample(data[..., v], image.affine, matrix, shift)
     b0 = data[..., table.is_b0].mean(axis=-1)
     mask = brain_mask(b0, image.affine)
     facts = {
@@ -108,7 +106,10 @@ def _axis_by(axis: int | None, apart: currents.Separated | None) -> str:
 
 def check_gradients(data, table, mask, affine, settings, source) -> dict:
     """Judge the table's orientation; raises `BadInput` where the configuration says "refuse"."""
-    verdict = judge(score_orientations(quick_tensors(data, table, mask), mask, affine))
+    every = tuple(slice(None, None, step) for step in strides(voxel_sizes(affine)))
+    asked = np.zeros_like(mask)
+    asked[every] = mask[every]  # the score looks at no others
+    verdict = judge(score_orientations(quick_tensors(data, table, asked), asked, affine))
     print(f"gradient check: ratio {verdict['ratio']:.3f}, best {verdict['best']}", flush=True)
     clearly_wrong = verdict["ratio"] < settings["gradient_check_ratio"]
     if clearly_wrong and settings["gradient_check"] == "refuse":

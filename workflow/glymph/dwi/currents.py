@@ -20,6 +20,8 @@ from glymph.common.spaces import apply_affine, image_axes, rotation_part
 
 CHANCE = 1e-3
 """A shift follows the gradients where chance would explain as much with a smaller probability."""
+MEMORIES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
+"""How much of a head's place may remain from volume to volume; the likeliest is taken."""
 TERMS = ("eddy_along_i", "eddy_along_j", "eddy_along_k", "eddy_shift")
 
 
@@ -99,7 +101,12 @@ def _rotation(linear: np.ndarray, axis: int) -> np.ndarray:
 def _follows(shift: np.ndarray, table: GradientTable, axes: np.ndarray):
     """The part of ``shift`` (n,) that is linear in the gradients, 0 where chance explains it; the
     probability of that, and the adjusted R2. All volumes with b > 0 enter, with a constant. Of one
-    timing, the gradients' amplitude is as the root of b."""
+    timing, the gradients' amplitude is as the root of b.
+
+    The rest is motion, in which a head stays where it was or drifts: neighbours in time are alike,
+    gradients are not. The fit is therefore generalised least squares for a rest of the first
+    autoregressive order, and chance and R2 are counted on what is whitened so.
+    """
     weighted = ~table.is_b0
     amplitude = np.sqrt(table.bvals / max(table.bvals.max(), 1))
     gradients = (table.vectors @ axes) * amplitude[:, None]
@@ -109,14 +116,32 @@ def _follows(shift: np.ndarray, table: GradientTable, axes: np.ndarray):
     if left < 2 or np.ptp(y) == 0:
         return nothing, 1.0, None
     design = np.column_stack([np.ones(len(y)), seen])
-    fit, *_ = np.linalg.lstsq(design, y, rcond=None)
-    rest = float(np.sum((y - design @ fit) ** 2))
-    whole = float(np.sum((y - y.mean()) ** 2))
+    tried = [_autoregressive_fit(design, y, memory) for memory in MEMORIES]
+    _, fit, rest, whole = max(tried, key=lambda one: one[0])
     explained = 1 - (rest / left) / (whole / (len(y) - 1))
     chance = float(f_distribution.sf((whole - rest) / 3 / max(rest / left, 1e-30), 3, left))
     if chance >= CHANCE:
         return nothing, chance, explained
     return np.where(weighted, gradients @ fit[1:], 0.0), chance, explained
+
+
+def _autoregressive_fit(design: np.ndarray, y: np.ndarray, memory: float):
+    """(restricted log-likelihood, coefficients, whitened sum of squares left by them, and by the
+    first column of ``design`` alone) where errors are ``memory`` times the last and chance."""
+    whiten = np.eye(len(y)) - memory * np.eye(len(y), k=-1)
+    whiten[0, 0] = np.sqrt(1 - memory**2)
+    design, y = whiten @ design, whiten @ y
+    fit, *_ = np.linalg.lstsq(design, y, rcond=None)
+    constant, *_ = np.linalg.lstsq(design[:, :1], y, rcond=None)
+    rest = float(np.sum((y - design @ fit) ** 2))
+    whole = float(np.sum((y - design[:, :1] @ constant) ** 2))
+    freedom = len(y) - design.shape[1]
+    likelihood = (
+        np.log(1 - memory**2)
+        - np.linalg.slogdet(design.T @ design)[1]
+        - freedom * np.log(max(rest, 1e-30))
+    ) / 2
+    return likelihood, fit, rest, whole
 
 
 def _nearest_rigid(matrices: np.ndarray, centre: np.ndarray) -> np.ndarray:

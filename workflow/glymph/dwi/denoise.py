@@ -29,10 +29,11 @@ def denoise(data: np.ndarray, mask: np.ndarray, method: str, stride: int = STRID
     if min(data.shape[:3]) < 2 * radius + 1:
         return data  # a slab thinner than a cube
     total, weight = _patch_sums(np.asarray(data, np.float32), mask, radius, stride)
-    covered = mask & (weight > 0)
-    found = np.array(data, np.float32)
-    found[covered] = np.maximum(total[covered] / weight[covered, None], 0)
-    return found
+    left = ~mask | (weight == 0)
+    total /= np.where(left, 1, weight)[..., None]
+    np.maximum(total, 0, out=total)
+    total[left] = data[left]
+    return total
 
 
 def _patch_sums(data, mask, radius: int, stride: int) -> tuple[np.ndarray, np.ndarray]:

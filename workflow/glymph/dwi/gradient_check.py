@@ -68,13 +68,13 @@ def score_orientations(tensors: np.ndarray, mask: np.ndarray, affine: np.ndarray
     fa_map[mask] = np.where(strong, fa, 0)
     direction[mask] = np.where(strong[:, None], vectors[:, :, 2], 0)
     sizes = voxel_sizes(affine)
-    strides = _strides(sizes)
-    every = tuple(slice(None, None, stride) for stride in strides)
-    pairs = _neighbour_pairs(fa_map[every], direction[every], sizes * strides)
+    steps = strides(sizes)
+    every = tuple(slice(None, None, step) for step in steps)
+    pairs = _neighbour_pairs(fa_map[every], direction[every], sizes * steps)
     return {name: _coherence(matrix, pairs) for name, matrix in orientations().items()}
 
 
-def _strides(sizes: np.ndarray) -> np.ndarray:
+def strides(sizes: np.ndarray) -> np.ndarray:
     """Every how many voxels to take along each image axis, for nearly cubic ones.
 
     Of the neighbours of a flat voxel more lie near its long axis than near the others, and those of

@@ -47,12 +47,12 @@ def estimate(
 ) -> np.ndarray:
     """Affine of every volume: array (n, 4, 4) that maps reference world points to volume points.
 
-    The reference is the first b = 0 volume. ``engine`` "ants": every volume is registered to it
-    (rigid), then each diffusion-weighted one to the mean of them all, whose contrast it shares,
-    with twelve degrees of freedom for eddy currents; their mean is at last linked to the reference.
-    "series": `glymph.dwi.series.estimate`, by the voxels of ``mask`` (x, y, z), which alone reads
-    it. "dipy": DIPY's affine pipeline against the reference. "eddy_correct": FSL's, likewise.
-    "none": identities. (FSL's eddy gives no affines; it is `glymph.dwi.eddy.eddy`.)
+    The reference is the first b = 0 volume. ``engine`` "series": `glymph.dwi.series.estimate`, by
+    the voxels of ``mask`` (x, y, z), which alone reads it. "ants": every volume is registered to
+    the reference (rigid), then each diffusion-weighted one to the mean of them all, whose contrast
+    it shares, with twelve degrees of freedom for eddy currents; their mean is at last linked to the
+    reference. "dipy": DIPY's affine pipeline against the reference. "eddy_correct": FSL's,
+    likewise. "none": identities. (FSL's eddy gives no affines; it is `glymph.dwi.eddy.eddy`.)
     """
     if engine == "none":
         return np.tile(np.eye(4), (len(table), 1, 1))
