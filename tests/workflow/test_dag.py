@@ -1,6 +1,5 @@
 """Which jobs are planned, over datasets and configurations; nothing is computed."""
 
-import inspect
 import textwrap
 
 import pytest
@@ -229,16 +228,6 @@ def test_lint_is_clean(skeleton):
     (bids / "participants.tsv").write_text("participant_id\tgroup\nsub-01\tNC\n")
     _, output = snakemake("--lint", *settings(bids, "out"), cwd=bids.parent, check=False)
     assert "Congratulations" in output, output[-3000:]
-
-
-def test_the_scheduler_still_has_the_timer_that_is_tamed():
-    """`wake_scheduler_once` of speed.smk replaces a method by its name; a renamed one would let
-    the storm of timers back in."""
-    from snakemake.scheduling.job_scheduler import JobScheduler
-
-    assert callable(JobScheduler._schedule_reevalutation)
-    text = inspect.getsource(JobScheduler.schedule)
-    assert "self._schedule_reevalutation(self.job_rate_limiter.timespan)" in text
 
 
 def test_a_plan_tells_every_job_in_words(skeleton):

@@ -1,7 +1,6 @@
 """The map of the repository: stages have the same name everywhere, and keep apart."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ def test_a_stage_has_its_four_rooms(stage):
 def test_there_are_no_other_rooms():
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rules == {*STAGES, "train", "common", "speed"}
+    assert rules == {*STAGES, "train", "common"}
     assert packages == {*STAGES, "common", "simulate", "train"}
 
 
@@ -74,28 +73,6 @@ def test_every_script_has_a_rule_and_its_code_hash():
         name = script.relative_to(ROOT / "workflow" / "scripts").as_posix()
         assert f'script:\n        "../scripts/{name}"' in rules, name
         assert f'code=code("{name}")' in rules, f"{name}: edits of the science would go unseen"
-
-
-def test_rules_are_as_speed_smk_takes_them():
-    """Messages name wildcards only, environments depend on no job, no result lies in another."""
-    rules = "\n".join(p.read_text() for p in (ROOT / "workflow" / "rules").glob("*.smk"))
-    messages = re.findall(r'message:\n\s+(".*")\n', rules)
-    assert len(messages) == rules.count("    message:\n")
-    named = re.findall(r"{([^}]*)}", " ".join(messages))
-    assert named and all(name.startswith("wildcards.") for name in named)
-    environments = re.findall(r"    conda:\n\s+(.*)\n", rules)
-    assert len(environments) == rules.count("    conda:\n")
-    assert all(re.fullmatch(r'env\("\w+"\)', name) for name in environments)
-    folders = re.findall(r'directory\(f?"(.*?)"\)', rules)
-    assert len(folders) == rules.count("directory(")
-    assert not any(f"{folder}/" in rules for folder in folders)
-
-
-def test_speed_smk_is_for_the_pinned_snakemake():
-    """With another version it is left out, and large cohorts would wait without a word."""
-    common = (ROOT / "workflow" / "rules" / "common.smk").read_text()
-    (written_for,) = re.findall(r'if version\("snakemake"\) == "([\d.]+)":', common)
-    assert f"snakemake=={written_for}" in (ROOT / "requirements.txt").read_text().split()
 
 
 def test_snakefile_fits_one_screen():

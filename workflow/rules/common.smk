@@ -6,7 +6,6 @@ environments and cluster jobs, so that nothing has to be installed beside the li
 
 import sys
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 
 # Of this file, not of the workflow that may use this one as a module.
@@ -22,11 +21,6 @@ from glymph.inputs.config import settle_types
 from glymph.review import ratings, rois
 
 provenance.show_package_to_scripts()
-
-
-if version("snakemake") == "9.27.1":
-
-    include: "speed.smk"
 
 
 report: "../report/workflow.rst"
