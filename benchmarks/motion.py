@@ -45,7 +45,6 @@ CONDITIONS = {
     "shells": replace(SCAN, shells=((700.0, 12), (2000.0, 24))),
     "noisy": replace(SCAN, snr_dwi=8),
     "oblique": replace(SCAN, dwi_storage="oblique"),
-    "slab": replace(SCAN, dwi_extent_mm=(192.0, 224.0, 60.0)),
     "spoilt": SCAN,
 }
 

@@ -37,6 +37,7 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
     collecting rules turn this off and look at their inputs themselves. Without ``leave_stops``
     a `BadInput` fails the job: rules of the whole cohort have no other subject to go on with.
     """
+    _take_memory_of_blas()
     console = _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)
     folder = snakemake.config["output_dir"]
@@ -94,6 +95,13 @@ def _raise_earlier_stop(paths) -> None:
         stop = read_stop(path) if Path(path).is_file() else None
         if stop:
             raise BadInput(**vars(stop))
+
+
+def _take_memory_of_blas() -> None:
+    """Have OpenBLAS take its buffer now: without memory it asks for it again for ever, and a job
+    that should fail hangs. Jobs that compute nothing have not loaded it."""
+    if numpy := sys.modules.get("numpy"):
+        numpy.linalg.det(numpy.eye(2))
 
 
 def _set_threads(threads: int) -> None:

@@ -38,10 +38,10 @@ def estimate(data, affine, table: GradientTable, mask: np.ndarray) -> np.ndarray
     seen = _thinned(_coarser_mask(mask, affine, ROUGH_MM), rough_affine)
     places = align.Places.of(seen, rough_affine)
     volumes = [align.splines(rough[..., v]) for v in range(len(table))]
-    found[plain] = _to_first(rough, volumes, plain, places)
+    found[plain] = _to_first(rough, volumes, plain, places, align.RIGID)
     if not len(weighted):
         return found
-    found[weighted] = _to_first(rough, volumes, weighted, places)
+    found[weighted] = _to_first(rough, volumes, weighted, places, align.AFFINE)
     own = [volumes[v] for v in weighted]
     mean = np.mean([align.seen(volumes[v], rough_affine, found[v]) for v in weighted], axis=0)
     found[weighted] = align.follow(mean, places, own, found[weighted], align.AFFINE)
@@ -66,10 +66,10 @@ def _thinned(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return taken
 
 
-def _to_first(data, volumes, chosen, places: align.Places) -> np.ndarray:
-    """Rigid matrices of the ``chosen`` volumes to the first of them, each from the one before."""
+def _to_first(data, volumes, chosen, places: align.Places, freedom) -> np.ndarray:
+    """Matrices of the ``chosen`` volumes to the first of them, each from the one before."""
     target, rest = data[..., chosen[0]], [volumes[v] for v in chosen[1:]]
-    found = align.follow(target, places, rest, None, align.RIGID)
+    found = align.follow(target, places, rest, None, freedom)
     return np.concatenate([np.eye(4)[None], found])
 
 
