@@ -231,6 +231,13 @@ def test_a_file_of_the_repository(repository, line):
         os.utime(path, ns=(kept[1].st_atime_ns, kept[1].st_mtime_ns))
 
 
+@pytest.mark.slow
+def test_a_repository_elsewhere_changes_nothing(repository, tmp_path):
+    """What belongs to the repository counts by its content, never by its place."""
+    _, folder = repository
+    assert rerun(folder, root=copy_of_repository(tmp_path / "elsewhere"))[0] == set()
+
+
 def test_every_key_of_the_schema_has_a_line():
     def leaves(node, place=()):
         for key, rules in node["properties"].items():

@@ -26,7 +26,6 @@ rule epvs_atlas:
     """Draw the atlas of regions on the template."""
     input:
         template=template_files(),
-        definitions=str(ROOT / "resources" / "regions.yaml"),
     output:
         outlines=f"{OUT}/atlas/regions_desc-outlines_dseg.nii.gz",
         labels=f"{OUT}/atlas/regions_dseg.nii.gz",
@@ -41,6 +40,7 @@ rule epvs_atlas:
     params:
         template=config["template"],
         sources=states(template_files()),
+        definitions=provenance.file_hash(ROOT / "resources" / "regions.yaml"),
         code=code("epvs/atlas.py"),
     message:
         "Draw the atlas of regions"
