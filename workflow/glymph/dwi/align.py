@@ -185,10 +185,11 @@ def _local_relation(fixed, image, changes, mask):
     comes from moments: means over the window of products with powers of ``image``.
     """
 
+    def mean(values):
+        return uniform_filter(values, WINDOW, np.float64, mode="nearest")[mask]
+
     def moments(values, highest):
-        products = (values * image**power for power in range(highest + 1))
-        means = (uniform_filter(one, WINDOW, np.float64, mode="nearest") for one in products)
-        return [mean[mask] for mean in means]
+        return [mean(values * image**power) for power in range(highest + 1)]
 
     def covariances(of_values):
         return np.stack([of_values[k] - of_values[0] * own[k] for k in POWERS], axis=1)
@@ -208,9 +209,7 @@ def _local_relation(fixed, image, changes, mask):
             explained = np.einsum("nj,njk,nk->n", here, inverse, shared)
             column = column + slopes[:, k - 1] * (changed - explained)
         columns.append(column)
-    variance = (
-        (uniform_filter(fixed**2, WINDOW, np.float64, mode="nearest")[mask]) - of_fixed[0] ** 2
-    )
+    variance = mean(fixed**2) - of_fixed[0] ** 2
     variance = _steadied(variance[:, None, None])[:, 0]
     return np.stack(columns, axis=1), left, 1 / variance
 

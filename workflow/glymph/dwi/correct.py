@@ -10,11 +10,11 @@ import numpy as np
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import array, load, phase_axis, phase_encoding
-from glymph.common.spaces import apply_affine, voxel_sizes
+from glymph.common.spaces import apply_affine
 from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
 from glymph.dwi.eddy import eddy
-from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations, strides
+from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations, scored
 from glymph.dwi.register import b0_to_t1w
 from glymph.dwi.tensor import brain_mask
 
@@ -106,10 +106,8 @@ def _axis_by(axis: int | None, apart: currents.Separated | None) -> str:
 
 def check_gradients(data, table, mask, affine, settings, source) -> dict:
     """Judge the table's orientation; raises `BadInput` where the configuration says "refuse"."""
-    every = tuple(slice(None, None, step) for step in strides(voxel_sizes(affine)))
-    asked = np.zeros_like(mask)
-    asked[every] = mask[every]  # the score looks at no others
-    verdict = judge(score_orientations(quick_tensors(data, table, asked), asked, affine))
+    mask = scored(mask, affine)
+    verdict = judge(score_orientations(quick_tensors(data, table, mask), mask, affine))
     print(f"gradient check: ratio {verdict['ratio']:.3f}, best {verdict['best']}", flush=True)
     clearly_wrong = verdict["ratio"] < settings["gradient_check_ratio"]
     if clearly_wrong and settings["gradient_check"] == "refuse":

@@ -68,13 +68,24 @@ def score_orientations(tensors: np.ndarray, mask: np.ndarray, affine: np.ndarray
     fa_map[mask] = np.where(strong, fa, 0)
     direction[mask] = np.where(strong[:, None], vectors[:, :, 2], 0)
     sizes = voxel_sizes(affine)
-    steps = strides(sizes)
-    every = tuple(slice(None, None, step) for step in steps)
+    steps = _strides(sizes)
+    every = _every(steps)
     pairs = _neighbour_pairs(fa_map[every], direction[every], sizes * steps)
     return {name: _coherence(matrix, pairs) for name, matrix in orientations().items()}
 
 
-def strides(sizes: np.ndarray) -> np.ndarray:
+def scored(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """The voxels of ``mask`` that `score_orientations` looks at."""
+    taken, every = np.zeros_like(mask), _every(_strides(voxel_sizes(affine)))
+    taken[every] = mask[every]
+    return taken
+
+
+def _every(steps: np.ndarray) -> tuple[slice, ...]:
+    return tuple(slice(None, None, step) for step in steps)
+
+
+def _strides(sizes: np.ndarray) -> np.ndarray:
     """Every how many voxels to take along each image axis, for nearly cubic ones.
 
     Of the neighbours of a flat voxel more lie near its long axis than near the others, and those of

@@ -26,11 +26,11 @@ def estimate(data, affine, table: GradientTable, mask: np.ndarray) -> np.ndarray
     """Affine of every volume: array (n, 4, 4) that maps points of the first b = 0 to its points.
 
     ``data`` is (x, y, z, n). Volumes of one contrast follow one of their own by least squares
-    (`align.follow`), b = 0 rigidly to the first; weighted ones rigidly to their first, then to
-    their mean with twelve degrees of freedom for eddy currents. That mean is linked to b = 0 by
-    ANTs, as mutual information knows no contrast, and then more exactly by `align.link`. The voxels
-    of ``mask`` (x, y, z) count; all, where it is empty. A volume without signal has the matrix of
-    the one before.
+    (`align.follow`), b = 0 rigidly to the first; weighted ones to their first, then to their mean,
+    with twelve degrees of freedom for eddy currents. That mean is linked to b = 0 by ANTs,
+    as mutual information knows no contrast, and then more exactly by `align.link`. The voxels of
+    ``mask`` (x, y, z) count; all, where it is empty. A volume without signal has the matrix of the
+    one before.
     """
     mask = mask if mask.any() else np.ones(data.shape[:3], bool)
     found = np.tile(np.eye(4), (len(table), 1, 1))
