@@ -37,13 +37,14 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
     collecting rules turn this off and look at their inputs themselves. Without ``leave_stops``
     a `BadInput` fails the job: rules of the whole cohort have no other subject to go on with.
     """
+    folder = snakemake.config["output_dir"]
+    # First of all: a run that finds this job at work must find the folder held.
+    integrity.hold_with_others(folder)
     _take_memory_of_blas()
     console = _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)
-    folder = snakemake.config["output_dir"]
     sources = getattr(snakemake.params, "sources", {})
     try:
-        integrity.hold_with_others(folder)
         integrity.check_sources(sources)
         integrity.check_results(snakemake.input, folder)
         integrity.begin(snakemake.output, folder)
