@@ -71,6 +71,31 @@ def test_a_still_head_is_still_whatever_the_currents(name):
     assert max(row["displacement"] for row in before) > 0.5
 
 
+@pytest.mark.parametrize("lost", [False, True])
+@pytest.mark.parametrize("name", STORAGE)
+def test_the_bend_of_the_volume_that_all_followed_is_taken_out(name, lost):
+    """Relative to the first weighted volume all have its bend; without a gradient none has any."""
+    matrices, _, _, affine, gradients = planted(STORAGE[name], 1, motion_mm=0.2, motion_deg=0.1)
+    weighted = np.flatnonzero(~gradients.is_b0)
+    own = matrices[weighted] @ np.linalg.inv(matrices[weighted[0]])
+    if lost:
+        own[7] = own[7] @ planted(STORAGE[name], 1, eddy=0.2, seed=3)[0][4]
+    found = currents.straighten(own, gradients.select(weighted))
+    shared = np.linalg.inv(found[1]) @ matrices[weighted[1]]  # what now leads to the true frame
+    linear = shared[:3, :3]
+    before = np.linalg.inv(own[1]) @ matrices[weighted[1]]
+    bend = np.abs(linear.T @ linear - np.eye(3)).max()
+    assert bend < 0.002
+    assert bend < 0.3 * np.abs(before[:3, :3].T @ before[:3, :3] - np.eye(3)).max()
+
+
+def test_few_volumes_keep_their_frame():
+    matrices, _, _, _, gradients = planted(STORAGE["LAS"], 1, n=5)
+    np.testing.assert_array_equal(
+        currents.straighten(matrices[1:], gradients.select(np.arange(1, 6))), matrices[1:]
+    )
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_motion_without_currents_stays_motion(seed):
     """A head that drifts does not follow the gradients: nothing of it is taken for currents."""

@@ -106,7 +106,7 @@ def test_the_head_s_motion_is_found(name, engine):
         matrix[:3, 3] = np.random.default_rng(k).normal(scale=1.5, size=3)
     data = np.stack([_lumpy(affine, shape, m, v) for v, m in enumerate(true)], axis=-1)
     found = motion.estimate(data, affine, gradients, engine, data[..., 0] > 200)
-    errors = [motion._rms(f, t, np.zeros(3)) for f, t in zip(found, true, strict=True)]
+    errors = [motion.rms_displacement(f, t, np.zeros(3)) for f, t in zip(found, true, strict=True)]
     assert max(errors) < 0.3, errors
 
 

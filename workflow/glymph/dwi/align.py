@@ -4,12 +4,10 @@ Of one contrast (`follow`): a volume is its target seen through an affine map, t
 offset. The target's derivatives serve every step (inverse compositional; Baker and Matthews 2004,
 10.1023/B:VISI.0000011205.11775.fd).
 
-Of two contrasts (`link`): in a small window one image is a parabola of the other. Where two tissues
-share voxels it is even a line, whatever their shares; three that follow each other, as fluid, grey
-and white matter do, need the parabola (with lines, simulated heads came to lie 0.3 mm off along y).
-Mutual information, which knows one relation for the whole head, is drawn to where partial volumes
-match (0.2 to 0.3 mm along z). With lines this is the local correlation of Cachier 2003
-(10.1016/S1077-3142(03)00002-X); the relation is fitted anew at every step.
+Of two contrasts (`link`): in a small window one image is a line of the other, as where two tissues
+share voxels, whatever their shares (the local correlation of Cachier 2003,
+10.1016/S1077-3142(03)00002-X; the line is fitted anew at every step). Mutual information, which
+knows one relation for the whole head, is drawn to where partial volumes match.
 
 All matrices (4, 4) carry world points of the target to world points of the volume.
 """
@@ -19,7 +17,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import null_space
 from scipy.ndimage import (
     affine_transform,
     map_coordinates,
@@ -35,11 +32,8 @@ RADIUS_MM = 80.0
 STEPS = 30
 SMALL_MM = 0.01
 """A step that moves the head's surface by less is the last."""
-WINDOW = 5
-"""Voxels along the window within which contrasts have one relation: more hold too many tissues, and
-in 3 a parabola fits the shift of a smooth edge too."""
-POWERS = (1, 2)
-"""Of one image, whose sum is the other."""
+WINDOW = 3
+"""Voxels along the window within which contrasts have one relation; more hold too many tissues."""
 OUTLYING = 2.4
 """Robust standard deviations at which a voxel counts half (Cauchy's weights at 95 % efficiency)."""
 LITTLE = 0.05
@@ -53,12 +47,7 @@ RIGID = np.zeros((6, 3, 4), np.float32)
 RIGID[[0, 1, 2, 3, 4, 5], [2, 0, 1, 0, 1, 2], [1, 2, 0, 3, 3, 3]] = 1
 RIGID[[0, 1, 2], [1, 2, 0], [2, 0, 1]] = -1
 RIGID = RIGID.reshape(6, 12)
-GROWTH = np.eye(3, 4, dtype=np.float32).reshape(1, 12)
-BENT = null_space(GROWTH).T.astype(np.float32)
-"""What may change: rows of steps (3, 4), the linear map of (x, y, z, 1) to a displacement.
-
-`BENT` is all but growth in every direction, which contrasts feign: fluid at the brain's edge is
-bright in one and dark in the other, and simulated heads grew by 0.8 %."""
+"""What may change: rows of steps (3, 4), the linear map of (x, y, z, 1) to a displacement."""
 
 
 @dataclass(frozen=True)
@@ -160,64 +149,50 @@ def _trust(left: np.ndarray) -> np.ndarray:
     return 1 / (1 + (left[:, None] / (OUTLYING * usual)) ** 2)
 
 
-def link(fixed, moving, mask, affine, start: np.ndarray, freedom: np.ndarray) -> np.ndarray:
-    """Matrix from ``fixed`` to ``moving``, of another contrast on the same grid (x, y, z), by the
-    voxels of ``mask``, from a near ``start``."""
+def link(fixed, moving, mask, affine, start: np.ndarray) -> np.ndarray:
+    """Rigid matrix from ``fixed`` to ``moving``, of another contrast on the same grid (x, y, z), by
+    the voxels of ``mask``, from a near ``start``."""
     inside = moving[mask]
     matrix = start
     coefficients = splines((moving - inside.mean()) / (inside.std() + TINY))
     places = Places.of(np.ones(mask.shape, bool), affine)
     for _ in range(STEPS):
         image = seen(coefficients, affine, matrix)
-        changes = places.changes(image, freedom).T.reshape(-1, *mask.shape)
+        changes = places.changes(image, RIGID).T.reshape(-1, *mask.shape)
         step = _solve(*_local_relation(fixed, image, changes, mask))
-        matrix = matrix @ places.move(step, freedom)
+        matrix = matrix @ places.move(step, RIGID)
         if abs(step).max() < SMALL_MM:
             break
     return matrix
 
 
 def _local_relation(fixed, image, changes, mask):
-    """Least squares for what a parabola in ``image`` leaves of ``fixed``, one in each window.
+    """Least squares for what a line in ``image`` leaves of ``fixed``, one in each window.
 
     Returns design (n, m), values (n,) and weights (n, 1) of the voxels of ``mask``. Weights are the
-    inverse of the window's variance: a correlation counts alike in bright and dark places. All
-    comes from moments: means over the window of products with powers of ``image``.
+    inverse of the window's variance: a correlation counts alike in bright and dark places.
     """
 
     def mean(values):
         return uniform_filter(values, WINDOW, np.float64, mode="nearest")[mask]
 
-    def moments(values, highest):
-        return [mean(values * image**power) for power in range(highest + 1)]
-
-    def covariances(of_values):
-        return np.stack([of_values[k] - of_values[0] * own[k] for k in POWERS], axis=1)
-
-    own, of_fixed = moments(np.ones_like(image), 4), moments(fixed, 2)
-    spread = np.stack([[own[j + k] - own[j] * own[k] for k in POWERS] for j in POWERS])
-    inverse = np.linalg.inv(_steadied(np.moveaxis(spread, -1, 0)))
-    slopes = np.einsum("njk,nk->nj", inverse, covariances(of_fixed))
-    here = np.stack([image[mask] ** k - own[k] for k in POWERS], axis=1)
-    left = fixed[mask] - of_fixed[0] - (slopes * here).sum(axis=1)
+    of_image, of_fixed = mean(image), mean(fixed)
+    spread = _steadied(mean(image**2) - of_image**2)
+    slope = (mean(fixed * image) - of_fixed * of_image) / spread
+    here = image[mask] - of_image
+    left = fixed[mask] - of_fixed - slope * here
     columns = []
     for change in changes:
-        of_change, column = moments(change, 3), 0
-        for k in POWERS:  # a power changes by k times the one below
-            changed = k * (change[mask] * image[mask] ** (k - 1) - of_change[k - 1])
-            shared = k * covariances(of_change[k - 1 :])
-            explained = np.einsum("nj,njk,nk->n", here, inverse, shared)
-            column = column + slopes[:, k - 1] * (changed - explained)
-        columns.append(column)
-    variance = mean(fixed**2) - of_fixed[0] ** 2
-    variance = _steadied(variance[:, None, None])[:, 0]
-    return np.stack(columns, axis=1), left, 1 / variance
+        of_change = mean(change)
+        shared = mean(change * image) - of_change * of_image
+        columns.append(slope * (change[mask] - of_change - here * shared / spread))
+    variance = _steadied(mean(fixed**2) - of_fixed**2)
+    return np.stack(columns, axis=1), left, 1 / variance[:, None]
 
 
-def _steadied(spread: np.ndarray) -> np.ndarray:
-    """Windows' covariances (n, m, m), the variances larger by a share of their mean."""
-    mean = np.diag(np.diagonal(spread.mean(axis=0)))
-    return spread + LEAST * mean + TINY * np.eye(len(mean))
+def _steadied(variance: np.ndarray) -> np.ndarray:
+    """Windows' variances (n,), larger by a share of their mean."""
+    return variance + LEAST * variance.mean() + TINY
 
 
 def _solve(design, values, weights) -> np.ndarray:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import expm, logm
 from scipy.stats import f as f_distribution
 
 from glymph.common.gradients import GradientTable
@@ -22,6 +23,11 @@ CHANCE = 1e-3
 """A shift follows the gradients where chance would explain as much with a smaller probability."""
 MEMORIES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 """How much of a head's place may remain from volume to volume; the likeliest is taken."""
+ENOUGH = 6
+"""Volumes that tell a bend which follows the gradient from one that does not."""
+ROUNDS = 10
+LINEAR = (0, 1, 2, 4, 5, 6, 8, 9, 10)
+"""Of a matrix (4, 4) as a row: what is not the shift."""
 TERMS = ("eddy_along_i", "eddy_along_j", "eddy_along_k", "eddy_shift")
 
 
@@ -64,6 +70,28 @@ def separate(
         found = _split(matrices, affine, table, axis, centre)
     poses, terms, _, explained, axis = found
     return Separated(poses, terms, axis, explained)
+
+
+def straighten(matrices: np.ndarray, table: GradientTable) -> np.ndarray:
+    """``matrices`` (n, 4, 4; of weighted volumes, from any common frame) from a frame without bend.
+
+    Volumes that follow one of their own follow its eddy currents too. What currents do is linear in
+    the gradient, so the matrix that a linear model foretells without any gradient has none of it:
+    the frame is moved by that one. Robust (Cauchy's weights): some volumes may have been lost.
+    """
+    if len(table) < ENOUGH:
+        return matrices
+    amplitude = np.sqrt(table.bvals / table.bvals.max())[:, None]
+    design = np.column_stack([np.ones(len(table)), table.vectors * amplitude])
+    logs = np.array([np.real(logm(m)) for m in matrices]).reshape(len(matrices), 16)
+    linear = np.ix_(range(len(logs)), LINEAR)
+    weights = np.ones((len(logs), 1))
+    for _ in range(ROUNDS):
+        fit, *_ = np.linalg.lstsq(design * weights, logs * weights, rcond=None)
+        rest = np.linalg.norm((logs - design @ fit)[linear], axis=1, keepdims=True)
+        usual = np.median(rest) / 0.6745 + np.finfo(float).eps
+        weights = 1 / np.sqrt(1 + (rest / (2.385 * usual)) ** 2)
+    return matrices @ np.linalg.inv(expm(fit[0].reshape(4, 4)))
 
 
 def _split(matrices, affine, table: GradientTable, axis: int, centre):

@@ -183,8 +183,10 @@ def displacements(matrices: np.ndarray, centre: np.ndarray) -> list[dict[str, fl
         rows.append(
             dict(zip(PARAMETERS, _six_parameters(matrix, centre), strict=True))
             | {
-                "displacement": _rms(matrix, np.eye(4), centre),
-                "framewise_displacement": _rms(matrix, matrices[max(volume - 1, 0)], centre),
+                "displacement": rms_displacement(matrix, np.eye(4), centre),
+                "framewise_displacement": rms_displacement(
+                    matrix, matrices[max(volume - 1, 0)], centre
+                ),
             }
         )
     return rows
@@ -196,7 +198,8 @@ def _six_parameters(matrix, centre):
     return [*map(float, apply_affine(matrix, centre) - centre), *map(float, np.degrees(angles))]
 
 
-def _rms(first, second, centre) -> float:
+def rms_displacement(first, second, centre) -> float:
+    """Root-mean-square distance (mm) between two matrices' images of a sphere about ``centre``."""
     linear = first[:3, :3] - second[:3, :3]
     shift = apply_affine(first, centre) - apply_affine(second, centre)
     return float(np.sqrt(HEAD_RADIUS_MM**2 * np.trace(linear.T @ linear) / 5 + shift @ shift))
