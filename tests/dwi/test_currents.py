@@ -81,6 +81,7 @@ def test_the_bend_of_the_volume_that_all_followed_is_taken_out(name, lost):
     if lost:
         own[7] = own[7] @ planted(STORAGE[name], 1, eddy=0.2, seed=3)[0][4]
     found = currents.straighten(own, gradients.select(weighted))
+    assert (found[:, 3] == [0, 0, 0, 1]).all()
     shared = np.linalg.inv(found[1]) @ matrices[weighted[1]]  # what now leads to the true frame
     linear = shared[:3, :3]
     before = np.linalg.inv(own[1]) @ matrices[weighted[1]]

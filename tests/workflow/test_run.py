@@ -192,7 +192,7 @@ def test_kill_and_rerun_give_the_same_table(finished, tmp_path):
     )  # fmt: skip
     log = work / "out/logs/sub-NC01/sub-NC01_dwi_correct.log"
     deadline = time.time() + 600
-    while not (log.is_file() and "volume 9" in log.read_text()):
+    while not (log.is_file() and "gradient check" in log.read_text()):
         assert time.time() < deadline
         assert process.poll() is None
         time.sleep(0.5)

@@ -91,7 +91,9 @@ def straighten(matrices: np.ndarray, table: GradientTable) -> np.ndarray:
         rest = np.linalg.norm((logs - design @ fit)[linear], axis=1, keepdims=True)
         usual = np.median(rest) / 0.6745 + np.finfo(float).eps
         weights = 1 / np.sqrt(1 + (rest / (2.385 * usual)) ** 2)
-    return matrices @ np.linalg.inv(expm(fit[0].reshape(4, 4)))
+    frame = np.linalg.inv(expm(fit[0].reshape(4, 4)))
+    frame[3] = 0, 0, 0, 1  # but for rounding it is; resampling wants it exact
+    return matrices @ frame
 
 
 def _split(matrices, affine, table: GradientTable, axis: int, centre):
