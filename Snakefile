@@ -1,7 +1,6 @@
 # Glymphatic imaging: enlarged perivascular spaces and DTI-ALPS from a BIDS dataset.
 #
 #   snakemake --cores 8 --config bids_dir=/data/bids output_dir=/data/derivatives/glymph
-#
 # Results: <output_dir>/{sub-*,group,report}/. Targets: all (default), participant, group, train, finetune.
 from snakemake.utils import min_version
 
@@ -23,6 +22,7 @@ include: "workflow/rules/review.smk"
 include: "workflow/rules/stats.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/functions/targets.smk"
 
 
 rule all:

@@ -75,6 +75,10 @@ def test_every_script_has_a_rule_and_its_code_hash():
         assert f'code=code("{name}")' in rules, f"{name}: edits of the science would go unseen"
 
 
+def test_what_one_stage_asks_is_not_in_common():
+    assert len((ROOT / "workflow" / "rules" / "common.smk").read_text().splitlines()) <= 200
+
+
 def test_snakefile_fits_one_screen():
     assert len((ROOT / "Snakefile").read_text().splitlines()) <= 60
 

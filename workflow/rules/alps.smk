@@ -7,6 +7,9 @@ OUTPUTS: <unit>/dwi/*_desc-alps_dwi.json         all ALPS metrics
 """
 
 
+include: "functions/alps.smk"
+
+
 rule alps_index:
     """Carry the four regions to the DWI and compute ALPS."""
     input:

@@ -11,6 +11,9 @@ OUTPUTS: <unit>/anat/*_desc-preproc_T1w.nii.gz
 """
 
 
+include: "functions/anat.smk"
+
+
 rule anat_preproc:
     """N4 bias-field correction and brain extraction of the T1w."""
     input:

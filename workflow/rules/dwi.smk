@@ -12,6 +12,9 @@ OUTPUTS: <unit>/dwi/*_desc-preproc_dwi.{nii.gz,bval,bvec,json}
 """
 
 
+include: "functions/dwi.smk"
+
+
 rule dwi_correct:
     """Check gradients, denoise, correct motion, eddy currents and distortion; resample once."""
     input:

@@ -13,13 +13,8 @@ OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,
          atlas/regions_*                                the region atlas on the template
 """
 
-# Now and not within the rules: a folder that is no bundle stops the start with one message.
-EPVS_WEIGHTS = model_hash("epvs", config["epvs"]["model"], config["epvs"]["engine"])
-REGION_WEIGHTS = model_hash(
-    "regions",
-    config["epvs"]["regions_model"],
-    "vbnet" if config["epvs"]["compare_regions"] else config["epvs"]["regions"],
-)
+
+include: "functions/epvs.smk"
 
 
 rule epvs_atlas:

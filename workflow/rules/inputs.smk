@@ -7,6 +7,9 @@ OUTPUTS: <unit>/inputs/*_<kind>.json            facts about the image, or why it
 """
 
 
+include: "functions/inputs.smk"
+
+
 rule inputs_check:
     """Check one image of one unit; a bad one stops what depends on it and nothing else."""
     input:
@@ -57,7 +60,7 @@ rule inputs_describe:
 rule inputs_validate:
     """Run the BIDS validator on the dataset; nothing waits for it."""
     input:
-        participants=[str(path) for path in [cohort.participants_file(config)] if path],
+        participants=participants_table(),
     output:
         table=f"{OUT}/inputs/bids_validator.tsv",
     log:

@@ -9,6 +9,9 @@ OUTPUTS: <unit>/*_metrics.json
 """
 
 
+include: "functions/metrics.smk"
+
+
 rule metrics_unit:
     """Collect one unit's metrics, flags, and what could not be made."""
     input:

@@ -6,6 +6,9 @@ OUTPUTS: <unit>/*_qc.html
 """
 
 
+include: "functions/qc.smk"
+
+
 rule qc_page:
     """Draw the page and the thumbnails of one unit."""
     input:

@@ -7,6 +7,9 @@ OUTPUTS: group/figures/*.{png,svg,pdf}
 """
 
 
+include: "functions/report.smk"
+
+
 rule report_figures:
     """Draw the figures of the cohort."""
     input:

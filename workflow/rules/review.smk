@@ -7,6 +7,13 @@ OUTPUTS: report/qc.html                             the page to look through and
          Beside every table a JSON that describes its columns.
 """
 
+from glymph.review import ratings
+
+with for_the_user():
+    RATINGS = ratings.rating_files(cohort.review_folder(config))
+    for path in RATINGS if workflow.is_main_process else []:
+        ratings.read_ratings(path)
+
 
 rule review_ratings:
     """Collect the raters' judgements: which count, what leaves the analysis, who agrees."""

@@ -11,7 +11,8 @@ OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is 
          Beside every table a JSON that describes its columns.
 """
 
-STATS = f"{OUT}/group/stats"
+
+include: "functions/stats.smk"
 
 
 rule stats_cohort:

@@ -7,6 +7,9 @@ OUTPUTS: <train.output_dir>/<network>/{configs,models,docs}  a MONAI bundle
 """
 
 
+include: "functions/train.smk"
+
+
 rule train_network:
     """Train one VB-Net on synthetic images and write it as a MONAI bundle."""
     output:

@@ -1,0 +1,102 @@
+"""What the rules of stage epvs ask of the cohort, the configuration and each other."""
+
+
+def aligned(wildcards, kind):
+    """The T2w or FLAIR of a unit with the matrix that leads to it; nothing without the image."""
+    files = scan_of(wildcards).files
+    if kind not in files:
+        return {}
+    matrix = rules.epvs_align.output.matrix.format(**wildcards, kind=kind)
+    return {kind.lower(): files[kind], "matrix": matrix}
+
+
+def t2w(wildcards):
+    return aligned(wildcards, "T2w")
+
+
+def lesion_sources(wildcards):
+    """What shows white-matter lesions: a mask of the lab's own, or the FLAIR."""
+    files = scan_of(wildcards).files
+    if "lesion_mask" in files:
+        return {"lesion_mask": files["lesion_mask"]}
+    return aligned(wildcards, "FLAIR")
+
+
+def epvs_engine(wildcards):
+    """What segments a unit's perivascular spaces: a rater's correction before any engine."""
+    corrected = "epvs_mask" in scan_of(wildcards).corrected
+    return "provided" if corrected else config["epvs"]["engine"]
+
+
+def epvs_threshold(wildcards):
+    """Where a map is cut that this workflow did not make; None for its own engines."""
+    others = epvs_engine(wildcards) in ("provided", "command")
+    return config["epvs"]["threshold"] if others else None
+
+
+def epvs_command(wildcards):
+    """The lab's own command with the state of its files; None where another engine runs."""
+    if epvs_engine(wildcards) != "command":
+        return None
+    return {"template": config["epvs"]["command"], "files": COHORT.tools}
+
+
+def command_images(wildcards):
+    """What the lab's own command names beside the prepared T1w and T2w, and the unit has."""
+    if epvs_engine(wildcards) != "command":
+        return {}
+    files, named = scan_of(wildcards).files, command_line.named(config["epvs"]["command"])
+    found = of_unit(
+        wildcards,
+        t1w_native=rules.anat_preproc.output.t1w,
+        mask=rules.epvs_prepare.output.mask,
+    )
+    if "t2w_native" in named and "T2w" in files:
+        found["t2w_native"] = files["T2w"]
+    if {"flair", "flair_native"} & named and "FLAIR" in files:
+        matrix = aligned(wildcards, "FLAIR")["matrix"]
+        found |= {"flair_native": files["FLAIR"], "flair_matrix": matrix}
+    return found
+
+
+def segment_sources(wildcards):
+    """The user's files among those that the perivascular spaces are made of."""
+    return [*source_file("epvs_mask")(wildcards), *command_images(wildcards).values()]
+
+
+def region_engine(wildcards):
+    """What finds a unit's regions: a rater's correction before any engine."""
+    corrected = "region_labels" in scan_of(wildcards).corrected
+    return "provided" if corrected else config["epvs"]["regions"]
+
+
+def compares_regions(wildcards):
+    """Whether atlas and network are compared: provided labels need no second opinion."""
+    return config["epvs"]["compare_regions"] and region_engine(wildcards) != "provided"
+
+
+def region_weights(wildcards):
+    """Fingerprint of the regions' network, where it makes or checks them."""
+    used = compares_regions(wildcards) or region_engine(wildcards) == "vbnet"
+    return REGION_WEIGHTS if used else None
+
+
+def region_sources(wildcards):
+    """What the regions are made of beside the T1w."""
+    files = scan_of(wildcards).files
+    if region_engine(wildcards) == "provided":
+        return {"provided": files["region_labels"]} if "region_labels" in files else {}
+    tissues = {name: rules.anat_segment.output[name] for name in ("csf", "gm", "wm")}
+    found = of_unit(wildcards, **tissues)
+    if region_engine(wildcards) == "atlas" or compares_regions(wildcards):
+        found["outlines"] = rules.epvs_atlas.output.outlines
+    return found
+
+
+# Now and not within the rules: a folder that is no bundle stops the start with one message.
+EPVS_WEIGHTS = model_hash("epvs", config["epvs"]["model"], config["epvs"]["engine"])
+REGION_WEIGHTS = model_hash(
+    "regions",
+    config["epvs"]["regions_model"],
+    "vbnet" if config["epvs"]["compare_regions"] else config["epvs"]["regions"],
+)
