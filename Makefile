@@ -23,10 +23,16 @@ $(READY): requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-demo: $(READY) ## simulate a cohort with known truth into demo/bids and run the workflow on it
+demo: $(READY) ## run the workflow on a simulated cohort with known truth, its statistics on a table of 145
 	$(BIN)/python -m glymph.simulate demo/bids demo/truth --per-group 3 --seed 1 --raters rater1 rater2 --jobs $(CORES)
 	$(BIN)/snakemake --cores $(CORES) --config bids_dir=demo/bids output_dir=demo/results
 	$(BIN)/python benchmarks/demo_truth.py demo/results demo/truth
+	$(BIN)/python -m glymph.simulate.table demo/study.tsv
+	$(BIN)/snakemake --cores $(CORES) --config metrics_table=demo/study.tsv output_dir=demo/study 'alps={axes: native}'
+	@echo; echo 'One subject:          demo/results/sub-NC01/sub-NC01_qc.html'
+	@echo 'The nine, to review:  demo/results/report/qc.html'
+	@echo 'Report of the nine:   demo/results/report/report.html'
+	@echo 'Report of a table of 145 with the means of a published study: demo/study/report/report.html'
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests
