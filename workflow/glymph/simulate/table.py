@@ -23,6 +23,9 @@ MEAN_SD = {
     "moca": {"AD": (13.38, 6.173), "AMCI": (20.88, 3.982), "NC": (27.28, 1.42)},
     "brain_volume_mm3": {"AD": (1.02e6, 1e5), "AMCI": (1.06e6, 1e5), "NC": (1.1e6, 1e5)},
 }
+TURNS = 200
+BOUNDS = {"education": (0, 40), "mmse": (0, 30), "moca": (0, 30)}
+"""What a value can be."""
 MEAN_SEM = {
     "left": {"AD": (1.312, 0.016), "AMCI": (1.429, 0.047), "NC": (1.576, 0.031)},
     "right": {"AD": (1.303, 0.018), "AMCI": (1.472, 0.043), "NC": (1.565, 0.031)},
@@ -60,7 +63,8 @@ def _group(rng, group: str, n: int) -> pd.DataFrame:
     for name, values in MEAN_SD.items():
         mean, sd = values[group]
         mixed = 0.4 * shared + rng.standard_normal(n) if name in ("mmse", "moca") else None
-        frame[name] = exactly(rng.standard_normal(n) if mixed is None else mixed, mean, sd)
+        z = rng.standard_normal(n) if mixed is None else mixed
+        frame[name] = exactly(z, mean, sd, *BOUNDS.get(name, ()))
     for side, values in MEAN_SEM.items():
         mean, sem = values[group]
         z = shared + 0.5 * rng.standard_normal(n)
@@ -75,9 +79,14 @@ def _group(rng, group: str, n: int) -> pd.DataFrame:
     return frame
 
 
-def exactly(z: np.ndarray, mean: float, sd: float) -> np.ndarray:
-    """``z`` shifted and scaled to exactly this mean and standard deviation (n - 1)."""
-    return mean + sd * (z - z.mean()) / z.std(ddof=1)
+def exactly(
+    z: np.ndarray, mean: float, sd: float, low: float = -np.inf, high: float = np.inf
+) -> np.ndarray:
+    """``z`` shifted and scaled to this mean and standard deviation (n - 1), between ``low`` and
+    ``high``: cut off and scaled by turns until both hold."""
+    for _ in range(TURNS):
+        z = np.clip(mean + sd * (z - z.mean()) / z.std(ddof=1), low, high)
+    return z
 
 
 def by_quartiles(z: np.ndarray, q1: float, median: float, q3: float) -> np.ndarray:
