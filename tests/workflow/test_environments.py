@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from glymph.common.provenance import _closure, _imports
+from tests.workflow.conftest import settings, snakemake
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = {
@@ -19,8 +20,12 @@ MODULES = {
 """Import name to package; None: imported by the main process only, never in a job."""
 
 
-def pinned():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+OPTIONAL = {"brainextractor"}
+"""What only a key of the configuration asks for: an extra of pyproject.toml."""
+
+
+def pinned(name="requirements-dev.txt"):
+    lines = (ROOT / name).read_text().splitlines()
     return {n.lower(): v for n, v in (line.split("==") for line in lines if "==" in line)}
 
 
@@ -53,6 +58,30 @@ def third_party(script):
             elif isinstance(node, ast.ImportFrom):
                 names.add((node.module or "").split(".")[0])
     return names - set(sys.stdlib_module_names) - {"glymph", ""}
+
+
+def test_a_run_has_the_tested_versions_and_all_that_it_imports():
+    run, tested = pinned("requirements.txt"), pinned()
+    assert run.items() <= tested.items()
+    for _, script in environments():
+        for module in third_party(script) - OPTIONAL:
+            package = MODULES.get(module, module)
+            assert package is None or package in run, f"{script} imports {module}"
+    assert not run.keys() & {*OPTIONAL, "numba", "pytest", "ruff", "bids-validator-deno", "deno"}
+
+
+def test_an_engine_without_its_library_stops_the_start(skeleton, tmp_path, monkeypatch):
+    (tmp_path / "absent").mkdir()
+    (tmp_path / "absent/brainextractor.py").write_text("raise ImportError('not here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "absent"), prepend=":")
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    arguments = settings(bids, "out", anat="{brain: bet}")
+    code, output = snakemake("-n", *arguments, cwd=tmp_path, check=False)
+    assert code != 0
+    assert "anat.brain: bet needs a library that cannot be loaded (ImportError: not here)" in output
+    assert "pip install brainextractor" in output
+    assert "Traceback" not in output
+    assert "Job stats" in snakemake("-n", *settings(bids, "out"), cwd=tmp_path)[1]
 
 
 @pytest.mark.parametrize("name", ["core", "anat", "dwi", "epvs", "stats"])

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from glymph.anat import deepbet
 from glymph.anat.vbnet import largest_filled, probability
-from glymph.common.errors import BadInput
+from glymph.common.errors import BadInput, Fault, brief
 from glymph.common.images import array, mask_on, volume
 from glymph.common.spaces import image_to_ants, voxel_sizes
 
@@ -137,20 +137,31 @@ def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarra
 
 def _bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:
     """BET (Smith 2002, 10.1002/hbm.10062) at 2 mm without the neck, back on the image's grid."""
-    from brainextractor import BrainExtractor
     from nibabel.processing import resample_from_to
 
     coarse = resample_to_output(image, (2.0, 2.0, 2.0), order=1)
     data = array(coarse)
     first = _lowest_slice(data)
     head = coarse.slicer[:, :, first:]
-    extractor = BrainExtractor(img=nib.Nifti1Image(data[:, :, first:], head.affine), bt=intensity)
+    extractor = bet_library()(img=nib.Nifti1Image(data[:, :, first:], head.affine), bt=intensity)
     extractor.run()
     found = np.zeros(data.shape, np.float32)
     found[:, :, first:] = extractor.compute_mask()
     found = largest_filled(found > 0.5).astype(np.float32)
     back = resample_from_to(nib.Nifti1Image(found, coarse.affine), image, order=1)
     return array(back) > 0.5
+
+
+def bet_library():
+    """The class of the library that engine "bet" runs; `Fault` where it cannot be loaded."""
+    try:
+        from brainextractor import BrainExtractor
+    except ImportError as error:
+        raise Fault(
+            f"anat.brain: bet needs a library that cannot be loaded ({brief(error)})",
+            cure="pip install brainextractor (`make dev` has it), or choose another engine",
+        ) from None
+    return BrainExtractor
 
 
 def _fsl_bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:

@@ -17,3 +17,17 @@ def brain_networks():
 def brain_check():
     """The engine that a brain mask is compared with."""
     return deepbet.second_to(config["anat"]["brain"])
+
+
+def check_bet():
+    """Stop where anat.brain: bet lacks its library; environments of conda bring it themselves."""
+    own = workflow.deployment_settings and workflow.deployment_settings.deployment_method
+    if config["anat"]["brain"] == "bet" and not own:
+        from glymph.anat import brain  # slow to load: only for who asks for it
+
+        with for_the_user():
+            brain.bet_library()
+
+
+if workflow.is_main_process:
+    check_bet()
