@@ -26,6 +26,7 @@ MEMORIES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9)
 ENOUGH = 6
 """Volumes that tell a bend which follows the gradient from one that does not."""
 ROUNDS = 10
+"""Of weighing anew."""
 LINEAR = (0, 1, 2, 4, 5, 6, 8, 9, 10)
 """Of a matrix (4, 4) as a row: what is not the shift."""
 TERMS = ("eddy_along_i", "eddy_along_j", "eddy_along_k", "eddy_shift")
