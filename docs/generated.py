@@ -5,6 +5,7 @@ A page of docs/ takes one in with a line `{{ name }}`; the names are those of `P
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import sys
@@ -17,6 +18,24 @@ sys.path.insert(0, str(ROOT / "workflow"))
 
 from glymph.common.registry import metrics  # noqa: E402
 
+FUNCTIONS = {
+    "common.spaces": ("apply_affine", "voxel_sizes", "image_axes", "rotation_part"),
+    "common.gradients": ("read_fsl", "select_shells"),
+    "anat.brain": ("correct_bias", "brain_mask"),
+    "anat.tissue": ("segment",),
+    "dwi.denoise": ("denoise",),
+    "dwi.motion": ("estimate", "rotate_gradients", "displacements"),
+    "dwi.predict": ("predict",),
+    "dwi.currents": ("separate",),
+    "dwi.tensor": ("fit",),
+    "dwi.white_matter": ("psmd",),
+    "alps.axes": ("native", "principal", "pas", "ld"),
+    "alps.region": ("measure", "angle", "shape"),
+    "alps.index": ("compute",),
+    "epvs.census": ("find_objects",),
+    "epvs.agreement": ("compare",),
+}
+"""What a lab may want to call from Python, by module of the package."""
 STAGES = {
     "anat": "Brain", "epvs": "Perivascular spaces", "dwi": "Diffusion", "alps": "ALPS",
     "metrics": "Identity",
@@ -120,6 +139,28 @@ def config_readme() -> str:
     return text.replace("](../docs/", "](../")
 
 
+def python() -> str:
+    """The functions that are worth an import, by module: signature and docstring."""
+    text = []
+    for module, names in FUNCTIONS.items():
+        path = ROOT / "workflow" / "glymph" / f"{module.replace('.', '/')}.py"
+        text.append(f"## glymph.{module}")
+        nodes = {n.name: n for n in ast.parse(path.read_text("utf-8")).body if hasattr(n, "name")}
+        for name in names:
+            node = nodes[name]
+            back = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+            signature = f"{name}({ast.unparse(node.args)}){back}"
+            text += [f"### {name}", f"```python\n{signature}\n```", _docstring(node)]
+    return "\n\n".join(text)
+
+
+def _docstring(node: ast.FunctionDef) -> str:
+    """As Markdown: examples fenced, double backticks single."""
+    told, _, example = ast.get_docstring(node).partition("\n\n>>> ")
+    told = told.replace("``", "`")
+    return f"{told}\n\n```pycon\n>>> {example}\n```" if example else told
+
+
 PARTS = {
     "readme": readme,
     "config_readme": config_readme,
@@ -129,4 +170,5 @@ PARTS = {
     "configuration": configuration,
     "metrics": metrics_table,
     "statistics": statistics_tables,
+    "python": python,
 }

@@ -1,5 +1,7 @@
 """The reference is whole, and its links lead somewhere."""
 
+import doctest
+import importlib
 import importlib.util
 import json
 import re
@@ -36,6 +38,19 @@ def test_every_key_metric_and_column_is_in_the_reference(generated):
     columns = yaml.safe_load((ROOT / "resources/statistics.yaml").read_text())["columns"]
     text = generated.statistics_tables()
     assert [name for name in columns if f"| `{name}` |" not in text] == []
+
+
+def test_examples_run(generated):
+    """Of every function in the reference that has one: fifteen and more."""
+    run = 0
+    for module in generated.FUNCTIONS:
+        found = importlib.import_module(f"glymph.{module}")
+        for name in generated.FUNCTIONS[module]:
+            assert getattr(found, name).__doc__
+        tried = doctest.testmod(found)
+        assert not tried.failed, module
+        run += len([test for test in doctest.DocTestFinder().find(found) if test.examples])
+    assert run >= 15
 
 
 def test_every_page_has_the_parts_that_it_names(generated):

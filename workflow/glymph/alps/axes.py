@@ -45,7 +45,12 @@ def diffusivities(
 
 
 def native(affine: np.ndarray) -> np.ndarray:
-    """The image axes nearest to the anatomical ones, as FSL's dtifit leaves them."""
+    """The image axes nearest to the anatomical ones, as FSL's dtifit leaves them.
+
+    >>> stored_from_right_to_left = np.diag([-2.0, 2, 3, 1])
+    >>> bool((native(stored_from_right_to_left) == np.eye(3)).all())  # x still is x
+    True
+    """
     return nearest_anatomical_axes(affine)
 
 

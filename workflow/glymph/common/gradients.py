@@ -161,6 +161,11 @@ def select_shells(table: GradientTable, b_max: float) -> np.ndarray:
 
     Those of the shells whose b-value is at most ``b_max`` (s/mm2), within `SHELL_TOLERANCE`: the
     tensor model fails above. Volumes with b > 0 and no direction (a trace image) are left out.
+
+    >>> x = np.array([1.0, 0, 0])
+    >>> table = GradientTable(np.array([0, 1000, 1005, 3000]), np.stack([0 * x, x, x, x]))
+    >>> select_shells(table, b_max=1500).tolist()
+    [0, 1, 2]
     """
     low = table.nominal() <= b_max * (1 + SHELL_TOLERANCE)
     return np.flatnonzero(low & ~table.has_no_direction)

@@ -23,7 +23,11 @@ RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def voxel_sizes(affine: np.ndarray) -> np.ndarray:
-    """Voxel edge lengths in mm, shape (3,), of a 4x4 voxel-to-world ``affine``."""
+    """Voxel edge lengths in mm, shape (3,), of a 4x4 voxel-to-world ``affine``.
+
+    >>> voxel_sizes(np.diag([-2.0, 2, 3, 1])).tolist()
+    [2.0, 2.0, 3.0]
+    """
     return np.linalg.norm(affine[:3, :3], axis=0)
 
 
@@ -51,6 +55,9 @@ def image_axes(affine: np.ndarray) -> np.ndarray:
     """Image axes as the columns of a 3x3 matrix in world coordinates, orthonormal.
 
     Raises ValueError where the axes are sheared by more than rounding: such a grid has no rotation.
+
+    >>> image_axes(np.diag([-2.0, 2, 3, 1])).tolist()  # stored from right to left
+    [[-1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     axes = affine[:3, :3] / voxel_sizes(affine)
     if not np.allclose(axes.T @ axes, np.eye(3), atol=2e-3):
@@ -78,6 +85,9 @@ def rotation_part(linear: np.ndarray) -> np.ndarray:
     """Rotation nearest to a 3x3 ``linear`` map (polar decomposition; Higham 1986).
 
     Raises ValueError for a map that mirrors, which no registration of heads should give.
+
+    >>> rotation_part(np.diag([1.1, 0.9, 1.2])).round(9).tolist()  # scaled, not turned
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     left, _, right = np.linalg.svd(linear)
     rotation = left @ right
@@ -101,7 +111,13 @@ def head_angles(rotation: np.ndarray) -> dict[str, float]:
 
 
 def apply_affine(affine: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """``points`` (..., 3) mapped by a 4x4 ``affine``."""
+    """``points`` (..., 3) mapped by a 4x4 ``affine``.
+
+    >>> affine = np.diag([-2.0, 2, 3, 1])
+    >>> affine[:3, 3] = 90, -120, -60
+    >>> apply_affine(affine, np.array([[0, 0, 0], [10, 10, 10]])).tolist()
+    [[90.0, -120.0, -60.0], [70.0, -100.0, -30.0]]
+    """
     return points @ affine[:3, :3].T + affine[:3, 3]
 
 

@@ -165,6 +165,11 @@ def rotate_gradients(table: GradientTable, matrices: np.ndarray) -> GradientTabl
 
     A head turned by R against the reference sees the scanner's gradient g as R' g; left out, this
     biases the tensor (Leemans and Jones 2009, 10.1002/mrm.21890). ``matrices`` (n, 4, 4): rigid.
+
+    >>> table = GradientTable(np.array([1000.0]), np.array([[1.0, 0, 0]]))
+    >>> quarter = np.array([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])  # about z
+    >>> rotate_gradients(table, quarter[None]).vectors.tolist()
+    [[0.0, -1.0, 0.0]]
     """
     turned = [m[:3, :3].T @ v for m, v in zip(matrices, table.vectors, strict=True)]
     return GradientTable(table.bvals, np.array(turned))
@@ -177,6 +182,12 @@ def displacements(matrices: np.ndarray, centre: np.ndarray) -> list[dict[str, fl
     sqrt(r2 tr(A'A) / 5 + |t|2) with A the linear part minus that of the other volume and t the
     centre's shift (Jenkinson 2002, 10.1006/nimg.2002.1132). ``matrices`` (n, 4, 4) are rigid:
     what eddy currents did is told apart before (`currents.separate`).
+
+    >>> shifted = np.eye(4)
+    >>> shifted[2, 3] = 0.5
+    >>> rows = displacements(np.array([np.eye(4), shifted, shifted]), centre=np.zeros(3))
+    >>> [row["framewise_displacement"] for row in rows]
+    [0.0, 0.5, 0.0]
     """
     rows = []
     for volume, matrix in enumerate(matrices):

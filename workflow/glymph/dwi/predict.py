@@ -21,6 +21,14 @@ def predict(signals: np.ndarray, table: GradientTable, mask: np.ndarray) -> np.n
     directions hardly hold six numbers; the ridge is the one of `RIDGES` that foretells the voxels
     of ``mask`` (x, y, z) best. FSL's eddy aligns to predictions too (Andersson 2015,
     10.1016/j.neuroimage.2015.07.067), by Gaussian processes. One volume alone foretells itself.
+
+    >>> along = np.random.default_rng(0).normal(size=(30, 3))
+    >>> along /= np.linalg.norm(along, axis=1, keepdims=True)
+    >>> table = GradientTable(np.full(30, 1000.0), along)
+    >>> signals = 500 * np.exp(-(along**2) @ [0.3, 0.5, 1.3])  # one tensor
+    >>> foretold = predict(signals.reshape(1, 1, 1, 30), table, np.ones((1, 1, 1), bool))
+    >>> bool(abs(foretold - signals).max() < 10)
+    True
     """
     count = len(table)
     if count < 2:

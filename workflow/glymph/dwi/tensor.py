@@ -35,6 +35,18 @@ def fit(data: np.ndarray, table: GradientTable, mask: np.ndarray) -> dict[str, n
     in all maps.
 
     Source: Chung 2006 (10.1016/j.neuroimage.2006.07.001), DIPY's implementation.
+
+    >>> from glymph.common.gradients import GradientTable
+    >>> s = 0.5**0.5
+    >>> along = [[0, 0, 0], [s, s, 0], [s, -s, 0], [s, 0, s], [s, 0, -s], [0, s, s], [0, s, -s]]
+    >>> table = GradientTable(np.array([0] + [1000] * 6), np.array(along))
+    >>> wanted = np.diag([0.3e-3, 0.5e-3, 1.3e-3])  # mm2/s; the fibre runs up
+    >>> signal = 500 * np.exp(-table.bvals * np.einsum("ni,ij,nj->n", along, wanted, along))
+    >>> maps = fit(signal.reshape(1, 1, 1, 7), table, np.ones((1, 1, 1), bool))
+    >>> [round(float(maps[name][0, 0, 0]), 5) for name in ("md", "fa")]
+    [0.0007, 0.64327]
+    >>> abs(maps["v1"][0, 0, 0]).round(3).tolist()
+    [0.0, 0.0, 1.0]
     """
     from dipy.core.gradients import gradient_table
     from dipy.reconst.dti import TensorModel

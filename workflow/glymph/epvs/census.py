@@ -65,6 +65,12 @@ def find_objects(
     ``lesions`` is taken away, and objects that lie there for the most part go whole. Objects
     shorter than 2 mm are dropped. Each belongs to the label that holds most of its voxels; on a tie
     to the lowest label. Ordered from bottom to top, then by the first voxel.
+
+    >>> found, labels = np.zeros((5, 5, 8)), np.full((5, 5, 8), 2)
+    >>> found[2, 2, 1:6] = 1  # a tube of five voxels of 1 mm
+    >>> found[4, 4, 7] = 1  # a point
+    >>> [(len(o.voxels), round(o.length, 1)) for o in find_objects(found, labels, np.eye(4))]
+    [(5, 5.0)]
     """
     candidates = marked_by(found, labels, reading)
     if lesions is not None:
