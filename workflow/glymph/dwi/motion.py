@@ -66,7 +66,9 @@ def estimate(
         from glymph.dwi import series
 
         return series.estimate(data, affine, table, mask)
-    return _estimate_ants(data, affine, table)
+    if engine == "ants":
+        return _estimate_ants(data, affine, table)
+    raise ValueError(f"no engine of motion: {engine}")
 
 
 def _estimate_dipy(data, affine, table: GradientTable) -> np.ndarray:
