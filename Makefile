@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Without .pyc files every job would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env dev demo test test-slurm test-nnunet docs lint format lock clean
+.PHONY: help env dev demo test quick test-slurm test-nnunet docs lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -45,6 +45,11 @@ demo: $(READY) ## run the workflow on a simulated cohort with known truth, its s
 test: $(DEV) ## run all tests
 	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests
 	$(BIN)/python -m pytest -q -m slow --durations 10 tests  # these use all cores themselves
+
+LONG := train simulate report dwi/test_register.py dwi/test_gradient_check.py anat/test_mask_check.py \
+	epvs/test_prepare.py stats/test_odd_cohorts.py workflow/test_dag.py workflow/test_intake.py workflow/test_fsl.py
+quick: $(DEV) ## while you write: 1,400 tests in two minutes
+	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests $(LONG:%=--ignore tests/%)
 
 test-slurm: $(DEV) ## as root on Debian: start a SLURM on this machine and run the workflow through it
 	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rsP tests/slurm
