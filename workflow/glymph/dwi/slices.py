@@ -26,9 +26,11 @@ def lost_slices(
         return {}
     found = {}
     for axis in range(3):
-        area = mask.sum(axis=tuple(k for k in range(3) if k != axis))
+        other = tuple(k for k in range(3) if k != axis)
+        area = mask.sum(axis=other)
         large = area > LARGE * area.max()
-        means = np.stack([_means(data[..., v], mask, axis)[large] for v in volumes], axis=1)
+        totals = [np.sum(data[..., v], axis=other, where=mask, dtype=np.float64) for v in volumes]
+        means = np.stack(totals, axis=1)[large] / area[large, None]
         usual = np.median(means, axis=1, keepdims=True)
         relative = means / np.maximum(usual, np.finfo(np.float32).tiny)
         dark = relative < DARK * np.median(relative, axis=0)
@@ -36,13 +38,6 @@ def lost_slices(
         places = np.flatnonzero(large)
         found |= {(axis, int(volumes[k])): places[dark[:, k]] for k in np.flatnonzero(few)}
     return found
-
-
-def _means(volume: np.ndarray, mask: np.ndarray, axis: int) -> np.ndarray:
-    """Of every slice along ``axis`` within ``mask``; 0 where it holds none."""
-    other = tuple(k for k in range(3) if k != axis)
-    total = np.sum(volume, axis=other, where=mask, dtype=np.float64)
-    return total / np.maximum(mask.sum(axis=other), 1)
 
 
 def filled(data: np.ndarray, lost: dict[tuple[int, int], np.ndarray]) -> np.ndarray:
