@@ -10,18 +10,13 @@ min_version("9.19.0")
 configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
-include: "workflow/rules/common.smk"
-include: "workflow/rules/inputs.smk"
-include: "workflow/rules/anat.smk"
-include: "workflow/rules/epvs.smk"
-include: "workflow/rules/dwi.smk"
-include: "workflow/rules/alps.smk"
-include: "workflow/rules/metrics.smk"
-include: "workflow/rules/qc.smk"
-include: "workflow/rules/review.smk"
-include: "workflow/rules/stats.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/train.smk"
+# A plan of the cohort alone takes the subjects as they are.
+OF_UNITS = ("anat", "epvs", "dwi", "alps", "metrics", "qc") if config["plan"] != "cohort" else ()
+for stage in ("common", "inputs", *OF_UNITS, "group", "review", "stats", "report", "train"):
+
+    include: f"workflow/rules/{stage}.smk"
+
+
 include: "workflow/rules/functions/targets.smk"
 
 

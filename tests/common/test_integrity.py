@@ -81,6 +81,53 @@ def test_one_run_holds_a_folder_and_lets_go_when_it_ends(tmp_path):
         assert third.stdout.readline() == "True\n"
 
 
+def test_runs_of_single_subjects_stand_side_by_side(tmp_path):
+    """Each holds its own; a run of all of them, or of the same subject, finds the folder taken."""
+    program = (
+        "import sys; from glymph.common import integrity; "
+        "print(integrity.hold_alone(sys.argv[1], sys.argv[2:]), flush=True); sys.stdin.read()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    start = pipes | {"env": {"PYTHONPATH": str(ROOT / "workflow")}}
+
+    def holds(*units):
+        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *units], **start)
+        return process, process.stdout.readline() == "True\n"
+
+    def ends(process):
+        process.communicate()
+        return True
+
+    one, held = holds("sub-01", "sub-02")
+    two, held_too = holds("sub-03")
+    assert held and held_too
+    for units in ([], ["sub-02"], ["sub-04", "sub-03"]):
+        other, found = holds(*units)
+        assert ends(other) and not found
+    assert ends(one) and ends(two)
+    whole, held = holds()
+    other, found = holds("sub-01")
+    assert held and not found
+    assert ends(whole) and ends(other)
+
+
+def test_a_job_that_is_left_behind_holds_its_subject_only(tmp_path):
+    program = (
+        "import sys; from glymph.common import integrity; "
+        "integrity.hold_with_others(sys.argv[1], 'sub-01'); print(flush=True); sys.stdin.read()"
+    )
+    (tmp_path / integrity.RECORDS).mkdir()
+    (tmp_path / integrity.RECORDS / "lock").touch()
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT / "workflow")},
+    ) as job:  # fmt: skip
+        job.stdout.readline()
+        assert integrity.hold_alone(tmp_path, ["sub-02"])
+        assert not integrity.hold_alone(tmp_path, ["sub-01"])
+        assert not integrity.hold_alone(tmp_path)
+
+
 def test_a_time_stamp_of_snakemake_is_no_change_of_a_folder(tmp_path):
     folder = tmp_path / "figures"
     folder.mkdir()

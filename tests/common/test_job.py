@@ -30,7 +30,7 @@ def job(folder, body, *, inputs=(), pass_stops=True, sources=None):
 
         run(main, SimpleNamespace(
             input={list(map(str, inputs))!r}, output=["out.json", "out.nii.gz"], log=["job.log"],
-            threads=3, rule="stage_step",
+            threads=3, rule="stage_step", wildcards=SimpleNamespace(prefix="sub-01"),
             params=SimpleNamespace(sources={sources or {}!r}), config=dict(output_dir=".")),
             pass_stops={pass_stops})
     """).replace("        {", "{")

@@ -1,9 +1,11 @@
 """The map of the repository: stages have the same name everywhere, and keep apart."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from glymph.common.provenance import _imports, code_hash
 from glymph.common.registry import metrics
@@ -33,7 +35,7 @@ def test_a_stage_has_its_four_rooms(stage):
 def test_there_are_no_other_rooms():
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
-    assert rules == {*STAGES, "train", "common"}
+    assert rules == {*STAGES, "group", "train", "common"}  # group: the cohort's part of metrics
     assert packages == {*STAGES, "common", "simulate", "train"}
 
 
@@ -124,3 +126,14 @@ def test_registry_is_complete():
         low, high = metric.plausible
         assert low is None or high is None or low < high, name
         assert "{" not in metric.label + metric.description, name
+
+
+def test_the_slurm_profile_groups_every_rule_of_a_unit():
+    """A rule that is in no group becomes a submission of its own, for every subject."""
+    profile = yaml.safe_load((ROOT / "profiles" / "slurm" / "profile.yaml").read_text())
+    grouped = {line.partition("=")[0] for line in profile["groups"]}
+    for stage in ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc"):
+        text = (ROOT / "workflow" / "rules" / f"{stage}.smk").read_text()
+        for rule in re.split(r"^rule ", text, flags=re.M)[1:]:
+            if "unit_path(" in rule.partition("output:")[2] and "localrule" not in rule:
+                assert rule.partition(":")[0] in grouped

@@ -15,8 +15,9 @@ sys.path.insert(0, str(ROOT / "workflow"))
 from glymph.common import bundle, fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
 from glymph.epvs import command_line
-from glymph.inputs import cohort
+from glymph.inputs import cohort, plan
 from glymph.inputs.config import settle_types
+from glymph.review import rois
 
 provenance.show_package_to_scripts()
 
@@ -26,7 +27,8 @@ report: "../report/workflow.rst"
 
 settle_types(config)
 OUT = config["output_dir"]
-INDEX = f"{OUT}/inputs/index.json"
+INDEX = cohort.index_place(config)
+THUMBNAILS = "desc-thumbnails_qc.jpg"
 
 
 @contextmanager
@@ -44,18 +46,30 @@ def runs_command():
     return config["epvs"]["engine"] == "command" and not config["metrics_table"]
 
 
+def made_of(scan):
+    """What the results of one unit are made of."""
+    rois = ROI_CORRECTIONS.get(scan.unit.prefix, {})
+    return plan.made_of(scan, config, ROOT, COHORT.sources, rois)
+
+
 def begin_run():
     """Before the first job of a real run: take the output folder, write the index."""
     with for_the_user():
         cohort.start(COHORT, config, INDEX)
+        if cohort.of_subjects(config):
+            plan.check_jobs({job.rule.name for job in workflow.dag.needrun_jobs()}, OUT)
 
 
 with for_the_user():
     COHORT = cohort.prepare(config) if workflow.is_main_process else cohort.reread(config, INDEX)
+    ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
     FSL = None if config["metrics_table"] else fsl.required_version(config)
     if workflow.is_main_process and runs_command():
         command_line.check(config["epvs"]["command"])
         COHORT = COHORT.with_tools(command_line.files(config["epvs"]["command"]))
+
+    if workflow.is_main_process and config["plan"] == plan.COHORT:
+        COHORT = COHORT.of_finished({s.unit.prefix: made_of(s) for s in COHORT.scans}, OUT)
 
 if workflow.is_main_process and cohort.no_dataset(config):
     logger.info("No dataset is read (bids_dir: null); the target 'train' needs none.")

@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from glymph.common.errors import Fault
@@ -23,6 +24,8 @@ UNFINISHED = "unfinished"
 SMALL_BYTES = 1_000_000
 """Files up to this size are known by their content, larger ones by size and time."""
 CLOCK_MARGIN_S = 60.0
+WHOLE, OF_COHORT = (0, 0), (0, 1)
+"""Parts of the lock file (start, length; 0 is to the end): all, and what is of no single unit."""
 _held = {}
 
 
@@ -103,29 +106,42 @@ def _record(path: str | Path, folder: str | Path) -> Path | None:
     return folder / RECORDS / path.relative_to(folder) if path.is_relative_to(folder) else None
 
 
-def hold_alone(folder: str | Path) -> bool:
+def hold_alone(folder: str | Path, units: Sequence[str] = ()) -> bool:
     """Hold the output folder until this process ends; False where a run or its jobs hold it.
 
-    The system lets go of it when the process ends, also by `kill -9`. Where the file system knows
-    no locks, nothing is held.
+    With ``units`` (prefixes) only their results are held, so that runs of other subjects may write
+    beside this one. The system lets go when the process ends, also by `kill -9`. Where the file
+    system knows no locks, nothing is held.
     """
-    return _hold(folder, fcntl.LOCK_EX) and _hold(folder, fcntl.LOCK_SH)
+    kinds = (fcntl.LOCK_EX, fcntl.LOCK_SH)
+    ranges = [_range(unit) for unit in units] or [WHOLE]
+    return all(_hold(folder, kind, part) for kind in kinds for part in ranges)
 
 
-def hold_with_others(folder: str | Path) -> None:
-    """Hold the output folder beside the run that this job belongs to, and beyond its end."""
+def hold_with_others(folder: str | Path, unit: str | None = None) -> None:
+    """Hold what a job writes, beside the run that it belongs to, and beyond its end.
+
+    ``unit``: prefix of the unit whose job it is; None for a job of the whole cohort.
+    """
     if (Path(folder) / RECORDS / "lock").is_file():
-        _hold(folder, fcntl.LOCK_SH)
+        _hold(folder, fcntl.LOCK_SH, _range(unit) if unit else OF_COHORT)
 
 
-def _hold(folder: str | Path, kind: int) -> bool:
+def _range(unit: str) -> tuple[int, int]:
+    """Where in the lock file a unit has its byte: far apart, so that no two share one."""
+    return 1 + int(hashlib.sha256(unit.encode()).hexdigest()[:15], 16), 1
+
+
+def _hold(folder: str | Path, kind: int, part: tuple[int, int]) -> bool:
+    """Lock ``part`` (start, length) of the lock file, which needs no such bytes for that."""
     place = Path(folder) / RECORDS / "lock"
     if place not in _held:
         place.parent.mkdir(parents=True, exist_ok=True)
-        _held[place] = place.open("a")
+        _held[place] = place.open("a+")
+    start, length = part
     try:
-        fcntl.flock(_held[place], kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+        fcntl.lockf(_held[place], kind | fcntl.LOCK_NB, length, start)
+    except (BlockingIOError, PermissionError):  # POSIX leaves it to the system which of the two
         return False
     except OSError:
         pass
@@ -140,8 +156,12 @@ def in_future(path: str | Path) -> bool:
         return False
 
 
-def results_in_future(folder: str | Path) -> list[Path]:
-    """The results of which `in_future` holds: the clock was set back since they were made."""
+def results_in_future(folder: str | Path, places: Sequence[str] = ("",)) -> list[Path]:
+    """The results of which `in_future` holds: the clock was set back since they were made.
+
+    ``places``: the folders within ``folder`` that are looked through.
+    """
     records = Path(folder) / RECORDS
-    results = (Path(folder) / p.relative_to(records) for p in records.rglob("*") if p.is_file())
+    noted = (p for place in places for p in (records / place).rglob("*") if p.is_file())
+    results = (Path(folder) / path.relative_to(records) for path in noted)
     return sorted(path for path in results if in_future(path))

@@ -39,7 +39,7 @@ def run(main: Callable, snakemake, *, pass_stops: bool = True, leave_stops: bool
     """
     folder = snakemake.config["output_dir"]
     # First of all: a run that finds this job at work must find the folder held.
-    integrity.hold_with_others(folder)
+    integrity.hold_with_others(folder, getattr(snakemake.wildcards, "prefix", None))
     _take_memory_of_blas()
     console = _redirect_output(snakemake.log)
     _set_threads(snakemake.threads)

@@ -15,6 +15,7 @@ from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
 from glymph.common.images import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
+from glymph.inputs import plan
 from glymph.inputs.config import ConfigError, check_config, check_places
 from glymph.inputs.index import (
     IMAGE_KINDS,
@@ -30,7 +31,7 @@ from glymph.inputs.index import (
     write_index,
 )
 from glymph.inputs.participants import Participants, ParticipantsError, read_participants
-from glymph.inputs.people import NobodyError, Row, left_out
+from glymph.inputs.people import NobodyError, Row, asked_subjects, left_out
 from glymph.inputs.sessions import with_sessions
 
 MOST_LINES, WIDE = 20, 300
@@ -66,6 +67,21 @@ class Cohort:
         """The cohort with the present state of these files as its ``tools``."""
         return replace(self, tools={path: integrity.state(path) for path in paths})
 
+    def of_finished(self, made: dict[str, dict], folder: str) -> Cohort:
+        """The cohort without the units whose results in ``folder`` are not those of now.
+
+        ``made``: what `plan.made_of` says of each. Raises `CohortError` where none is left.
+        """
+        why = {
+            s.unit.prefix: plan.why_unfinished(s, folder, made[s.unit.prefix]) for s in self.scans
+        }
+        late = {prefix: reason for prefix, reason in why.items() if reason}
+        scans = [scan for scan in self.scans if scan.unit.prefix not in late]
+        if late and not scans:
+            first = next(iter(late))
+            raise CohortError(f"nobody is finished; {first}: {late[first]}")
+        return replace(self, scans=scans, left_out=self.left_out | late)
+
     def fingerprint(self) -> str:
         """Changes with the units, their files' names and what is left out; not with contents."""
         text = json.dumps(
@@ -84,7 +100,7 @@ class Cohort:
         number = f" {len(self.unused)} files or folders are not used." if self.unused else ""
         lines = [f"Found {len(self.scans)} subject-sessions ({kinds}).{number}"]
         if self.left_out:
-            lines.append(f"Left out by the configuration: {short(', '.join(self.left_out), WIDE)}.")
+            lines.append(f"Left out: {short(', '.join(self.left_out), WIDE)}.")
         unclear = [
             problem
             for scan in self.scans
@@ -113,6 +129,19 @@ def _first(word: str, stops: list[Stop]) -> list[str]:
 def no_dataset(config: dict) -> bool:
     """Whether there is neither a dataset nor a table: networks learn from synthetic images."""
     return not any(config[key] for key in ("bids_dir", "path_table", "metrics_table"))
+
+
+def of_subjects(config: dict) -> bool:
+    """Whether this run makes the results of single units only, beside other such runs."""
+    return config["plan"] == plan.SUBJECTS
+
+
+def index_place(config: dict) -> str:
+    """Where a run keeps its index: one place in the output folder, or one for who is asked for."""
+    if not of_subjects(config):
+        return f"{config['output_dir']}/inputs/index.json"
+    labels = json.dumps(config["participant_label"])
+    return f"{config['output_dir']}/{integrity.RECORDS}/runs/{_hash({'labels': labels})}/index.json"
 
 
 def participants_file(config: dict) -> Path | None:
@@ -156,12 +185,12 @@ def prepare(config: dict) -> Cohort:
         check_places(config)
         index = _index(config)
         scans = with_corrections(index.scans, review_folder(config) / "corrected")
-        participants = load_participants(config, scans)
+        participants = None if of_subjects(config) else load_participants(config, scans)
         out = _left_out(config, scans, participants)
     except (ConfigError, DatasetError, ParticipantsError, NobodyError) as error:
         raise CohortError(str(error)) from None
     scans = [_without_future(scan) for scan in scans]
-    paths = _sources(scans, config)
+    paths = _sources_of_subjects(scans, config) if of_subjects(config) else _sources(scans, config)
     for path in filter(integrity.in_future, paths):
         raise CohortError(
             f"{path} is dated in the future, so that no result can be newer; correct the clock, or "
@@ -241,8 +270,10 @@ def _index(config: dict) -> Index:
     patterns = {"brain_mask": config["anat"]["brain_mask"]}
     patterns |= {kind: epvs[kind] for kind in PROVIDED if kind in epvs}
     return read_bids(
-        config["bids_dir"], inputs["filters"], inputs["several"], patterns, epvs["raters"]
-    )
+        config["bids_dir"], inputs["filters"], inputs["several"], patterns, epvs["raters"],
+        asked_subjects(config["bids_dir"], config["participant_label"])
+        if of_subjects(config) else None,
+    )  # fmt: skip
 
 
 def start(cohort: Cohort, config: dict, index: str) -> None:
@@ -252,8 +283,9 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
     results are newer than now.
     """
     folder = Path(config["output_dir"])
+    units = [scan.unit for scan in cohort.scans] if of_subjects(config) else []
     try:
-        free = integrity.hold_alone(folder)
+        free = integrity.hold_alone(folder, [unit.prefix for unit in units])
         if not os.access(folder, os.W_OK):
             raise PermissionError(f"Permission denied: '{folder}'")
         if free:
@@ -270,7 +302,7 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
             f"another run, or a job that one has left behind, is writing to output_dir '{folder}'; "
             "wait until it ends, end it, or set output_dir to another folder"
         )
-    ahead = integrity.results_in_future(folder)
+    ahead = integrity.results_in_future(folder, [unit.folder for unit in units] or [""])
     if ahead:
         raise CohortError(
             f"{len(ahead)} results are dated in the future, so that nothing can be newer than "
@@ -306,14 +338,20 @@ def _without_future(scan: Scan) -> Scan:
 
 def _sources(scans: list[Scan], config: dict) -> list[str]:
     """Every file of the user's that some rule reads."""
-    found = [path for scan in scans for path in [*scan.files.values(), *scan.raters.values()]]
-    found += [p for scan in scans for p in (*scan.reverse, *scan.sidecars, *scan.tables)]
-    regions = (config["alps"]["user_rois"] or {}).values()
-    found += [region["mask"] for region in regions if "mask" in region]
-    found += (config["template"] or {}).values()
+    found = [p for scan in scans for p in (*plan.files_of(scan), *scan.tables)]
+    found += plan.files_of_all(config)
     found += [str(path) for path in (participants_file(config), config["metrics_table"]) if path]
     found += [str(path) for path in review_folder(config).rglob("*") if path.is_file()]
     return found
+
+
+def _sources_of_subjects(scans: list[Scan], config: dict) -> list[str]:
+    """Every file of the user's that a rule of single units reads: not the folders of others."""
+    corrected = review_folder(config) / "corrected"
+    places = [review_folder(config), *(corrected / scan.unit.folder for scan in scans)]
+    found = [p for scan in scans for p in plan.files_of(scan)] + plan.files_of_all(config)
+    found += [str(p) for p in places[0].glob("*") if p.is_file()]
+    return found + [str(p) for place in places[1:] for p in place.rglob("*") if p.is_file()]
 
 
 def unmatched(

@@ -76,6 +76,7 @@ def check_config(config: dict, schema: Path = SCHEMA) -> None:
     try:
         errors = list(Draft202012Validator(rules).iter_errors(config))
         found = [line for error in errors for line in _messages(error)] + list(_odd(config))
+        found += [] if found else _plan(config)
     except RecursionError:
         found = ["config: nested without end; remove the alias of YAML that holds itself"]
     if found:
@@ -126,6 +127,19 @@ def _belongs_to_another(description: Path) -> bool:
         return False
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return True
+
+
+def _plan(config: dict) -> list[str]:
+    """What keeps a run from being one of many side by side."""
+    if config["plan"] != "subjects":
+        return []
+    labels = [str(label) for label in config["participant_label"]]
+    found = []
+    if not labels or any(label.strip().startswith("~") for label in labels):
+        found.append("plan: subjects takes the subjects that participant_label names; name them")
+    if config["metrics_table"] or not (config["bids_dir"] or config["path_table"]):
+        found.append("plan: subjects reads images; set bids_dir or path_table, and no table")
+    return found
 
 
 def _odd(value, place: str = "") -> Iterator[str]:

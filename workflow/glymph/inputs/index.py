@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -85,16 +85,18 @@ def read_bids(
     several: str,
     patterns: dict[str, str | None],
     rater_pattern: str | None = None,
+    only: Collection[str] | None = None,
 ) -> Index:
     """Index a BIDS folder.
 
     ``filters`` maps a kind to the BIDS entities its file must have (`choose.fits`), ``several``
     (error, first, last) decides between several files that fit. ``patterns`` name what of
     `PROVIDED` there is, relative to ``bids_dir`` with ``{folder}`` and ``{prefix}``;
-    ``rater_pattern`` the masks of raters, with ``{rater}`` beside these. Raises `DatasetError`.
+    ``rater_pattern`` the masks of raters, with ``{rater}`` beside these. ``only`` names the folders
+    of subjects that are looked into (None: all). Raises `DatasetError`.
     """
     bids_dir = Path(bids_dir)
-    found = survey(bids_dir)
+    found = survey(bids_dir, only)
     rule = Rule(settled(filters), several)
     raters = {
         rater: rater_pattern.replace("{rater}", rater)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from glymph.common.bids import same
 from glymph.common.errors import short
@@ -48,6 +50,17 @@ def left_out(rows: list[Row], labels: list, exclude: list) -> dict[str, str]:
     asked = {row.name for entry in wanted for row in _named(entry, rows, ASKED)}
     unasked = [row.name for row in rows if wanted and row.name not in asked]
     return dict.fromkeys(unasked, f"not listed under {ASKED}") | found
+
+
+def asked_subjects(bids_dir: str | Path, labels: list) -> set[str]:
+    """The folders of subjects in ``bids_dir`` that ``labels`` ask for; no folder is opened.
+
+    Raises `NobodyError` for a label that matches nobody.
+    """
+    names = os.listdir(bids_dir) if os.path.isdir(bids_dir) else []
+    rows = [Row.of(name) for name in names if name.startswith("sub-")]
+    subjects = [str(label).strip().partition("_ses-")[0] for label in labels]
+    return {row.name for entry in subjects for row in _named(entry, rows, ASKED)} if rows else set()
 
 
 def _named(entry: str, rows: Iterable[Row], key: str) -> list[Row]:

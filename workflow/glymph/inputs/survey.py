@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,8 +73,11 @@ class Survey:
     unused: list[Unused] = field(default_factory=list)
 
 
-def survey(bids_dir: Path) -> Survey:
-    """Look through every subject's folder. Raises `DatasetError` where there is no dataset."""
+def survey(bids_dir: Path, only: Collection[str] | None = None) -> Survey:
+    """Look through every subject's folder, or through those named in ``only``, and nothing else.
+
+    Raises `DatasetError` where there is no dataset.
+    """
     if not bids_dir.is_dir():
         raise DatasetError(f"bids_dir '{bids_dir}' is no folder; set bids_dir to your BIDS dataset")
     if not (bids_dir / DESCRIPTION).is_file():
@@ -83,6 +87,8 @@ def survey(bids_dir: Path) -> Survey:
         )
     found = Survey()
     for entry in _entries(bids_dir):
+        if only is not None and entry.name not in only:
+            continue
         if re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_dir():
             _subject(Path(entry.path), found)
         elif re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_symlink():

@@ -150,8 +150,9 @@ def exclusions(
     for name, stops in (participants.problems if participants else {}).items():
         rows += [_row(name, None, "statistics", stop) for stop in stops]
     rows += [
-        _row(*_split(name), "all", Stop(why, "", "change it there", "inputs"))
-        for name, why in left_out.items()
+        _row(*_split(name), "all", Stop(why, "", cure or "change it there", "inputs"))
+        for name, whole in left_out.items()
+        for why, _, cure in [whole.partition("; ")]
     ]
     rows += [_row(one.participant_id, one.session_id, "inputs", one.stop) for one in unused]
     return sorted(rows, key=lambda row: (row["participant_id"] or "", row["session_id"] or ""))

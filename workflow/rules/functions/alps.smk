@@ -1,10 +1,5 @@
 """What the rules of stage alps ask of the cohort, the configuration and each other."""
 
-from glymph.review import rois
-
-with for_the_user():
-    ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
-
 
 def user_regions():
     """The masks of alps.user_rois."""

@@ -1,7 +1,5 @@
 """What the rules of stage qc ask of the cohort, the configuration and each other."""
 
-THUMBNAILS = "desc-thumbnails_qc.jpg"
-
 
 def unit_pictures(wildcards):
     """The images that this unit's page shows, by name."""

@@ -17,6 +17,8 @@ def targets(level):
         return [weights.format(**models, network=n) for n in models.get("networks", [])]
     if cohort.no_dataset(config):
         return []
+    if level == "group" and cohort.of_subjects(config):
+        return []
     if level == "group":
         pages = [f"{OUT}/report/report.html"] if has_groups() else []
         if config["metrics_table"]:
@@ -26,13 +28,15 @@ def targets(level):
         return [*tables, *agreement_tables(), f"{OUT}/report/qc.html", *pages]
     if config["metrics_table"]:
         return []
+    of_dataset = [f"{OUT}/dataset_description.json", *validator_table()]
+    names = {
+        "all": ["metrics.json", "qc.html"],
+        plan.SUBJECTS: ["metrics.json", "qc.html", plan.NOTE],
+        plan.COHORT: [],  # they are there
+    }[config["plan"]]
     units = [scan.unit for scan in COHORT.scans]
-    return (
-        of_units(units, "", "metrics.json")
-        + of_units(units, "", "qc.html")
-        + [f"{OUT}/dataset_description.json"]
-        + validator_table()
-    )
+    made = [path for name in names for path in of_units(units, "", name)]
+    return made + ([] if cohort.of_subjects(config) else of_dataset)
 
 
 def report_exclusions():
