@@ -3,9 +3,11 @@
 import csv
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,24 @@ class Lab:
             "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", 3,
             "--latency-wait", 5, *arguments,
         )  # fmt: skip
+
+    def as_array(self, out: str) -> str:
+        """Give the command of the array, and wait until SLURM has run all of it."""
+        folder = self.folder / "repository"
+        (self.folder / "subjects.txt").write_text("sub-NC01\nsub-MCI01\n\nsub-AD01")
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        said = self.call(
+            f"PATH={path}", "CPUS=1", "MEM=2G", "COHORT_MEM=2G", "SUBJECTS_PER_TASK=2",
+            folder / "profiles/slurm-array/submit.sh", "subjects.txt", "bids_dir=bids",
+            f"output_dir={out}",
+        )  # fmt: skip
+        number = re.search(r"cohort as job (\d+)", said).group(1)
+        for _ in range(1800):
+            time.sleep(1)
+            states = {job["JobId"]: job["JobState"] for job in cluster.jobs()}
+            if states[number] not in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING"):
+                break
+        return said
 
     def rows(self, out: str) -> list[dict[str, str]]:
         with (self.folder / out / "group" / "metrics.tsv").open(newline="") as stream:

@@ -28,6 +28,19 @@ def test_the_cluster_gives_the_numbers_of_a_local_run(lab):
     assert len(lab.rows("local")) == 3
 
 
+def test_an_array_of_subjects_gives_the_numbers_of_a_local_run(lab):
+    """Two tasks for three subjects, each with a plan of its own, then the cohort."""
+    before = len(cluster.jobs())
+    lab.as_array("in_parts")
+    jobs = cluster.jobs()[before:]
+    show("\t".join(COLUMNS), jobs)
+    assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 3
+    if not (lab.folder / "local").is_dir():
+        lab.snakemake("local", "--cores", 2)
+    assert lab.rows("in_parts") == lab.rows("local")
+    assert len(lab.rows("in_parts")) == 3
+
+
 def test_a_job_killed_for_memory_comes_back_with_more(lab):
     """400 MB are too little for the networks: SLURM kills the job, the profile gives it more."""
     before = len(cluster.jobs())

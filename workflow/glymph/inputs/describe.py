@@ -34,10 +34,10 @@ def sidecars(kinds: set[str], epvs: bool) -> list[str]:
 
 IGNORED = (
     "atlas", "benchmarks", "group", "inputs", "logs", "report", "review", "**/inputs", "**/figures",
-    "*_qc.html", "*_metrics.json", "*_finished.json", "*_anat.json", "*_epvs.json", "*_desc-alps*_*",
-    "*_desc-register*_dwi.json", "*_desc-tensor_dwi.json", "*_desc-whitematter_dwi.json",
-    "*_objects.*", "*_xfm.*", "*_timeseries.tsv", "*_dwiref.nii.gz", "*_dwimap.*",
-    "*_desc-preproc_dwi.bv*",
+    "*_qc.html", "*_metrics.json", "*_finished.json", "*_anat.json", "*_epvs.json",
+    "*_desc-alps*_*", "*_desc-register*_dwi.json", "*_desc-tensor_dwi.json",
+    "*_desc-whitematter_dwi.json", "*_objects.*", "*_xfm.*", "*_timeseries.tsv",
+    "*_dwiref.nii.gz", "*_dwimap.*", "*_desc-preproc_dwi.bv*",
 )  # fmt: skip
 """What BIDS has no name for yet."""
 
