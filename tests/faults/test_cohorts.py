@@ -12,7 +12,8 @@ from glymph.common.errors import read_stop
 from glymph.common.images import write_json
 from glymph.inputs.check import check_anatomical, check_diffusion
 from glymph.inputs.index import read_index
-from glymph.metrics.cohort import exclusions, table
+from glymph.metrics.exclusions import exclusions
+from glymph.metrics.table import table
 from glymph.metrics.unit import unit_record
 from tests.faults.conftest import SETTINGS, Run, copy, image, plan, rows, run, tables
 

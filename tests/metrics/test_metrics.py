@@ -10,8 +10,9 @@ from glymph.common.registry import metrics
 from glymph.common.tables import read_tsv, write_tsv
 from glymph.inputs.index import Scan
 from glymph.inputs.participants import Participants
-from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
+from glymph.metrics.exclusions import EXCLUSION_COLUMNS, exclusions
 from glymph.metrics.flags import FEWEST, flag_rows, flags, outliers, robust_z
+from glymph.metrics.table import describe, table
 from glymph.metrics.unit import unit_record
 
 ALPS = {"axes": "native", "placement": "fixed"}

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from glymph.inputs.people import Row, left_out
-from glymph.stats.cohort import IDENTITY, cleaned, read, select, settle
+from glymph.stats.analysed import IDENTITY, cleaned, read, select, settle
 
 SETTINGS = {
     "groups": [], "metrics": ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3"],

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.comparison import compare
 from glymph.stats.correlation import partial_correlation
 from glymph.stats.demographics import contingency, fisher_freeman_halton

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from glymph.common.errors import BadInput
-from glymph.stats.cohort import read
+from glymph.stats.analysed import read
 from tests.fuzzing import fuzz, refused, survives, tables
 
 COLUMNS = ["participant_id", "session_id", "group", "age", "alps_native_mean", "flags"]

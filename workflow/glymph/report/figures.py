@@ -17,7 +17,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from glymph.report.results import MARKERS, SETS, Results, p_equals, short_label
-from glymph.stats.cohort import WHOLE
+from glymph.stats.analysed import WHOLE
 from glymph.stats.correlation import residuals
 from glymph.stats.design import NotComputable
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from glymph.report.results import Results, label, number, p_text
-from glymph.stats.cohort import WHOLE
+from glymph.stats.analysed import WHOLE
 
 
 @dataclass(frozen=True)

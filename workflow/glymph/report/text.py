@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glymph.common import fsl
 from glymph.report.results import Results, label, number, p_equals
-from glymph.stats.cohort import WHOLE
+from glymph.stats.analysed import WHOLE
 
 CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",

@@ -15,7 +15,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from glymph.stats import effects
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.design import (
     Design,
     NotComputable,

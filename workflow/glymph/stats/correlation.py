@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from glymph.stats.cohort import WHOLE, Plan, ratio_of
+from glymph.stats.analysed import WHOLE, Plan, ratio_of
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, covariate_design
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.comparison import describe, shapiro
 from glymph.stats.design import NotComputable
 from glymph.stats.ranks import kruskal

@@ -18,7 +18,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.design import covariate_design
 
 GRID = np.linspace(0, 1, 101)

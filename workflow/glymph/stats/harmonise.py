@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pandas as pd
 
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.design import NotComputable, check_estimable, covariate_design, indicators
 
 LEAST = 3

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from glymph.stats.cohort import Plan
+from glymph.stats.analysed import Plan
 from glymph.stats.design import (
     NotComputable,
     check_estimable,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from glymph.stats.cohort import Plan, alps_versions
+from glymph.stats.analysed import Plan, alps_versions
 from glymph.stats.comparison import compare
 
 KEPT = ("metric", "n", "test", "statistic", "df1", "df2", "p", "effect_name", "effect",

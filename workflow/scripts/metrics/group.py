@@ -6,8 +6,9 @@ from glymph.common.provenance import software
 from glymph.common.tables import write_tsv
 from glymph.inputs.cohort import load_participants, unmatched
 from glymph.inputs.index import read_index
-from glymph.metrics.cohort import EXCLUSION_COLUMNS, describe, exclusions, table
+from glymph.metrics.exclusions import EXCLUSION_COLUMNS, exclusions
 from glymph.metrics.flags import FLAG_COLUMNS, flag_rows
+from glymph.metrics.table import describe, table
 
 
 def main(snakemake):

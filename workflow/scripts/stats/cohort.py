@@ -6,7 +6,7 @@ from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.tables import read_tsv
-from glymph.stats.cohort import cleaned, read, select, settle, without_rejected
+from glymph.stats.analysed import cleaned, read, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 

@@ -3,7 +3,7 @@
 from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
-from glymph.stats.cohort import reload
+from glymph.stats.analysed import reload
 from glymph.stats.longitudinal import mixed_models
 from glymph.stats.tables import write
 

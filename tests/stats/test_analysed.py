@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.stats.cohort import (
+from glymph.stats.analysed import (
     alps_versions,
     ratio_of,
     read,
