@@ -66,6 +66,11 @@ def test_another_version_of_the_science_is_seen(note, tmp_path, monkeypatch):
     assert "another version" in plan.why_unfinished(SCAN, tmp_path, made())
 
 
+def test_the_scripts_of_the_cohort_are_still_called_so():
+    for name in plan.SCRIPTS_OF_COHORT:
+        assert (ROOT / "workflow" / "scripts" / name).is_file()
+
+
 def test_what_all_subjects_share_is_not_made_by_one_of_them():
     plan.check_jobs(["anat_preproc", "epvs_regions"], "out")
     with pytest.raises(Fault, match="out/atlas.*make it first"):

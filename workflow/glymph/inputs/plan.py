@@ -28,6 +28,9 @@ OF_COHORT = (
 """Keys of the configuration that no result of a single unit depends on. What raters corrected
 (``review``) is among a unit's files."""
 STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc")
+SCRIPTS_OF_COHORT = (
+    "inputs/describe.py", "inputs/validate.py", "metrics/group.py", "metrics/agreement.py",
+)  # fmt: skip
 NOTE = "finished.json"
 REASONS = {
     "settings": "made with another configuration",
@@ -50,9 +53,11 @@ def science_hash(root: Path) -> str:
 
     ``root``: the repository.
     """
-    scripts = [p for s in STAGES for p in sorted((root / "workflow/scripts" / s).glob("*.py"))]
+    scripts = root / "workflow" / "scripts"
+    found = {path for stage in STAGES for path in (scripts / stage).glob("*.py")}
+    own = sorted(found - {scripts / name for name in SCRIPTS_OF_COHORT})
     definitions = sorted((root / "resources").glob("*.yaml"))
-    return _hash("".join([*map(code_hash, scripts), *map(file_hash, definitions)]))
+    return _hash("".join([*map(code_hash, own), *map(file_hash, definitions)]))
 
 
 def files_of(scan: Scan) -> list[str]:
