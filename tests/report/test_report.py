@@ -54,7 +54,7 @@ def report_on(make, tmp_path):  # noqa: F811
 def test_the_main_result_names_the_metric_that_differs(report_on):
     results = report_on(draw({"AD": 25, "NC": 25}, shift=-0.5))
     first, second = text.main_result(results)
-    assert first.startswith("1 of 2 metrics differed between AD and NC")
+    assert first.startswith("1 of 2 metrics differed between NC and AD")
     assert "most clearly ALPS" in first
     means = results["groups"].query("metric == 'alps_native_mean'").set_index("group")["mean"]
     assert f"{means['AD']:.3g} in AD" in first
@@ -85,9 +85,9 @@ def test_table_4_holds_the_numbers_of_the_tsv(report_on):
     assert f"F({test['df1']:.0f}, {test['df2']:.0f}) = {test['statistic']:.2f}" in row["test"]
     assert row["P"] == p_text(test["p"])
     pair = results["pairs"].query(
-        "metric == 'alps_native_mean' and group1 == 'AD' and group2 == 'NC'"
+        "metric == 'alps_native_mean' and group1 == 'NC' and group2 == 'AD'"
     )
-    assert row["AD vs NC"] == p_text(pair["p_bonferroni"].iloc[0])
+    assert row["NC vs AD"] == p_text(pair["p_bonferroni"].iloc[0])
 
 
 def test_all_zero_regions_say_why(report_on):

@@ -7,6 +7,7 @@ import pytest
 from glymph.common.errors import BadInput
 from glymph.stats.analysed import (
     alps_versions,
+    by_severity,
     ratio_of,
     read,
     reload,
@@ -124,7 +125,7 @@ def test_a_configured_column_goes_before_one_of_the_same_name(make):
     frame = draw({"AD": 4, "NC": 4})
     frame["dx"], frame["group"] = frame["group"], "arm 1"
     cohort, _ = make(frame, columns={"group": "dx"})
-    assert cohort.plan.groups == ["AD", "NC"]
+    assert cohort.plan.groups == ["NC", "AD"]
 
 
 def test_entries_that_are_no_numbers_are_missing_and_named(make):
@@ -139,7 +140,7 @@ def test_entries_that_are_no_numbers_are_missing_and_named(make):
 def test_a_table_made_elsewhere_may_name_its_columns_otherwise(make, tmp_path):
     frame = draw({"AD": 4, "NC": 4}).rename(columns={"group": "dx", "age": "years"})
     cohort, _ = make(frame, columns={"group": "dx", "age": "years", "sex": "sex"})
-    assert cohort.plan.groups == ["AD", "NC"]
+    assert cohort.plan.groups == ["NC", "AD"]
     assert "age" in cohort.plan.covariates
 
 
@@ -303,3 +304,27 @@ def test_alps_in_its_other_versions():
     assert ratio_of("alps_pas_left") == "alps_l2_l3_left"
     assert ratio_of("alps_adaptive_pas_mean") == "alps_adaptive_l2_l3_mean"
     assert ratio_of("alps_native_asymmetry") is ratio_of("epvs_bg_count") is None
+
+
+def groups_of(names, mmse=None):
+    frame = pd.DataFrame({"group": names} | ({"mmse": mmse} if mmse else {}))
+    return by_severity(sorted(set(names)), frame)
+
+
+@pytest.mark.parametrize(
+    "names, mmse, expected, basis",
+    [
+        (["AD", "aMCI", "NC"], None, ["NC", "aMCI", "AD"], "by their names"),
+        (["Dementia", "SCD", "CN", "LMCI", "EMCI"], None,
+         ["CN", "SCD", "EMCI", "LMCI", "Dementia"], "by their names"),
+        (["svMCI", "Healthy Controls", "VaD"], ["22", "29", "18"],
+         ["Healthy Controls", "svMCI", "VaD"], "controls first, the others by mean MMSE"),
+        (["x", "y"], ["20", "30"], ["y", "x"], "by mean MMSE"),
+        (["x", "y"], ["20", None], ["x", "y"], "by the alphabet"),
+        (["PD", "HC"], None, ["HC", "PD"], "controls first, the others by the alphabet"),
+    ],
+)  # fmt: skip
+def test_groups_are_in_order_from_healthy_to_ill_and_it_is_said_how(names, mmse, expected, basis):
+    found, how = groups_of(names, mmse)
+    assert found == expected
+    assert how.startswith(basis)

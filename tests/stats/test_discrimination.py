@@ -86,7 +86,7 @@ def test_calibration_of_true_probabilities_is_the_diagonal():
 def test_three_groups_have_an_auc_but_no_curve(make):
     cohort, settings = make(draw({"AD": 12, "MCI": 12, "NC": 12}, shift=0.4))
     found = discriminate(cohort.frame, cohort.plan, settings)
-    rows = [r for r in found["auc"] if r["contrast"] == "AD vs MCI vs NC"]
+    rows = [r for r in found["auc"] if r["contrast"] == "NC vs MCI vs AD"]
     assert {r["features"] for r in rows} == {"ALPS", "EPVS", "both", "demographics"}
     assert rows[0]["auc"] > 0.8
     assert not any(r["contrast"].count(" vs ") > 1 for r in found["roc"])

@@ -108,6 +108,13 @@ class Variable:
 
 
 @cache
+def severity(path: Path = PEOPLE) -> dict[str, int]:
+    """Place from healthy to ill of a group's usual names (lower case, letters and digits only)."""
+    ranks = yaml.safe_load(path.read_text(encoding="utf-8"))["severity"]
+    return {name: place for place, names in enumerate(ranks) for name in names}
+
+
+@cache
 def variables(path: Path = PEOPLE) -> dict[str, Variable]:
     """All variables of people by name, in the registry's order."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))["variables"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -13,7 +14,7 @@ import pandas as pd
 from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
 from glymph.common.names import ALPS_AXES, HEMISPHERES, PLACEMENTS, RATIO, alps_version
-from glymph.common.registry import Metric, metrics, variables
+from glymph.common.registry import Metric, metrics, severity, variables
 from glymph.common.tables import MISSING
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
@@ -35,7 +36,8 @@ class Plan:
     """What is analysed: the ``stats`` part of the configuration, settled against a table.
 
     ``metrics``, ``scores`` and ``covariates`` name columns that the table has, ``absent`` those
-    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets.
+    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets. ``basis``
+    says what put the groups in order; "" where the configuration did.
     """
 
     groups: list[str]
@@ -45,6 +47,7 @@ class Plan:
     categorical: list[str]
     absent: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
+    basis: str = ""
 
     @property
     def columns(self) -> list[str]:
@@ -222,13 +225,13 @@ def without_rejected(
 
 
 def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
-    """The plan for ``frame``: groups in the configured order, else as ``groups`` or the alphabet
-    have them, and the configured columns that exist.
+    """The plan for ``frame``: groups in the configured order, else as in ``groups``, else from
+    healthy to ill (`by_severity`), and the configured columns that exist.
 
     Covariates, scores and features without a single value count as absent. Raises `BadInput` for a
     table without groups and for configured groups that nobody belongs to.
     """
-    wanted = _groups(frame, settings, groups)
+    wanted, basis = _groups(frame, settings, groups)
     filled = [name for name in frame if frame[name].notna().any()]
     wishes = {k: list(dict.fromkeys(settings[k])) for k in ("metrics", "scores", "covariates")}
     if settings["site"] == "covariate" and "site" not in wishes["covariates"]:
@@ -252,10 +255,12 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         categorical=categorical,
         absent=list(dict.fromkeys(absent)),
         also=also,
+        basis=basis,
     )
 
 
-def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> list[str]:
+def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> tuple[list[str], str]:
+    """The groups in order, and what put them so where the configuration did not."""
     if "group" not in frame:
         raise BadInput("the table has no column group", "", "see participants.columns: group")
     present = sorted(frame["group"].dropna().unique())
@@ -270,8 +275,36 @@ def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> list[str
         raise BadInput(
             f"a group is called {WHOLE}, which stands for the whole cohort", "", "rename the group"
         )
-    wanted = [str(g) for g in settings["groups"] or allowed or present]
-    return [g for g in dict.fromkeys(wanted) if g in present]
+    wanted = [str(g) for g in settings["groups"] or allowed]
+    if not wanted:
+        return by_severity(present, frame)
+    return [g for g in dict.fromkeys(wanted) if g in present], ""
+
+
+def by_severity(present: list[str], frame: pd.DataFrame) -> tuple[list[str], str]:
+    """Groups from healthy to ill, and how that is known.
+
+    By their usual names where each has one (`registry.severity`); otherwise controls first, and the
+    others by mean MMSE, or by the alphabet where a group has none.
+    """
+    ranks = {g: severity().get(re.sub("[^a-z0-9]", "", g.lower())) for g in present}
+    if None not in ranks.values():
+        return sorted(present, key=lambda g: (ranks[g], g)), "by their names, from healthy to ill"
+    first = [g for g in present if ranks[g] == 0]
+    rest = [g for g in present if g not in first]
+    start = "controls first, the others " if first else ""
+    means = _numbers(frame["mmse"])[0].groupby(frame["group"]).mean() if "mmse" in frame else {}
+    if all(np.isfinite(means.get(g, np.nan)) for g in rest):
+        rest = sorted(rest, key=lambda g: (-means[g], g))
+        return first + rest, f"{start}by mean MMSE, highest first"
+    return first + rest, f"{start}by the alphabet"
+
+
+def _said_order(plan: Plan) -> list[str]:
+    if not plan.basis or len(plan.groups) < 2:
+        return []
+    listed = ", ".join(plan.groups)
+    return [f"groups are in the order {listed}: {plan.basis} (stats.groups sets another)"]
 
 
 def select(
@@ -327,6 +360,7 @@ def select(
         if name not in plan.categorical:
             usable[name], wrong = _numbers(usable[name])
             notes += [f"{name}: '{value}' is not a number and counts as missing" for value in wrong]
+    notes += _said_order(plan)
     usable["group"] = pd.Categorical(usable["group"], plan.groups, ordered=True)
     ordered = order(usable, settings["sessions"])
     usable[NUMBER], usable[YEARS] = ordered.number, ordered.years
