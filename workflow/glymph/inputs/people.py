@@ -57,10 +57,12 @@ def asked_subjects(bids_dir: str | Path, labels: list) -> set[str]:
 
     Raises `NobodyError` for a label that matches nobody.
     """
-    names = os.listdir(bids_dir) if os.path.isdir(bids_dir) else []
+    subjects = [str(label).strip().removeprefix("sub-").partition("_ses-")[0] for label in labels]
+    exact = {f"sub-{s}" for s in subjects if os.path.isdir(os.path.join(bids_dir, f"sub-{s}"))}
+    others = [s for s in subjects if f"sub-{s}" not in exact]
+    names = os.listdir(bids_dir) if others and os.path.isdir(bids_dir) else []
     rows = [Row.of(name) for name in names if name.startswith("sub-")]
-    subjects = [str(label).strip().partition("_ses-")[0] for label in labels]
-    return {row.name for entry in subjects for row in _named(entry, rows, ASKED)} if rows else set()
+    return exact | {row.name for s in others if rows for row in _named(s, rows, ASKED)}
 
 
 def _named(entry: str, rows: Iterable[Row], key: str) -> list[Row]:

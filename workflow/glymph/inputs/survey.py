@@ -86,9 +86,7 @@ def survey(bids_dir: Path, only: Collection[str] | None = None) -> Survey:
             '(at least {"Name": "...", "BIDSVersion": "1.10.0"})'
         )
     found = Survey()
-    for entry in _entries(bids_dir):
-        if only is not None and entry.name not in only:
-            continue
+    for entry in _entries(bids_dir, only):
         if re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_dir():
             _subject(Path(entry.path), found)
         elif re.fullmatch(f"sub-{LABEL}", entry.name) and entry.is_symlink():
@@ -130,9 +128,10 @@ def _without_images(found: Survey) -> None:
             found.unused.append(Unused.of(unit, stop))
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path, only: Collection[str] | None = None) -> list[os.DirEntry]:
     try:
-        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+        found = (entry for entry in os.scandir(folder) if only is None or entry.name in only)
+        return sorted(found, key=lambda entry: entry.name)
     except OSError:
         return []
 
