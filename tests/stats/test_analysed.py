@@ -17,6 +17,7 @@ from glymph.stats.analysed import (
     without_rejected,
 )
 from glymph.stats.correlation import beyond_ratio
+from glymph.stats.discrimination import all_sets
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 from tests.stats.conftest import SETTINGS, draw
@@ -328,3 +329,17 @@ def test_groups_are_in_order_from_healthy_to_ill_and_it_is_said_how(names, mmse,
     found, how = groups_of(names, mmse)
     assert found == expected
     assert how.startswith(basis)
+
+
+def test_a_set_of_features_takes_what_the_table_has_of_its_kind(make):
+    frame = draw({"AD": 4, "NC": 4}).rename(columns={"epvs_total_volume_mm3": "epvs_bg_count"})
+    frame = frame.drop(columns=["epvs_cso_volume_mm3", "alps_template_mean"])
+    wished = {"ALPS": ["alps_pas_left", "alps_pas_right"], "EPVS": ["epvs_cso_volume_mm3"],
+              "lesions": ["wmh_volume_mm3"]}  # fmt: skip
+    cohort, _ = make(frame, features=wished)
+    assert cohort.plan.sets == {"ALPS": ["alps_native_mean"], "EPVS": ["epvs_bg_count"],
+                                "lesions": []}  # fmt: skip
+    said = " ".join(cohort.notes)
+    assert "features EPVS are epvs_bg_count: the table has no epvs_cso_volume_mm3" in said
+    assert "features lesions could not be used: the table has no wmh_volume_mm3" in said
+    assert set(all_sets(cohort.frame, cohort.plan)) == {"ALPS", "EPVS", "both", "demographics"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -26,6 +27,20 @@ WHOLE = "all"
 """Stands for the whole cohort where groups are listed; no group may be called so."""
 IDENTITY = ["participant_id", "session_id"]
 IDENTITIES = {name: name for name in IDENTITY}
+PARTS = ("bg", "cso", "midbrain", "dwm")
+CHOICES = {
+    "ALPS": [
+        [f"alps_{alps_version(placement, axes)}_{end}" for end in ends]
+        for ends in (HEMISPHERES, ("mean",))
+        for placement, axes in product(PLACEMENTS, ALPS_AXES)
+    ],
+    "EPVS": [
+        [f"epvs_{part}_{what}" for part in parts]
+        for parts in (PARTS, ("total",))
+        for what in ("volume_mm3", "fraction_brain", "fraction_region", "count")
+    ],
+}
+"""Columns that a set of features takes where the table has none of those configured, best first."""
 TIMES = [NUMBER, YEARS]
 CARRIED = ["group", "flags", "site", *TIMES]
 """Columns that are kept as text where the table has them."""
@@ -36,8 +51,9 @@ class Plan:
     """What is analysed: the ``stats`` part of the configuration, settled against a table.
 
     ``metrics``, ``scores`` and ``covariates`` name columns that the table has, ``absent`` those
-    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets. ``basis``
-    says what put the groups in order; "" where the configuration did.
+    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets. ``sets`` are
+    the columns of each set of features (`feature_sets`). ``basis`` says what put the groups in
+    order; "" where the configuration did.
     """
 
     groups: list[str]
@@ -47,6 +63,7 @@ class Plan:
     categorical: list[str]
     absent: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
+    sets: dict[str, list[str]] = field(default_factory=dict)
     basis: str = ""
 
     @property
@@ -238,9 +255,11 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         wishes["covariates"].append("site")
     columns = {k: [n for n in names if n in filled] for k, names in wishes.items()}
     columns["metrics"] = [n for n in wishes["metrics"] if n in frame]
-    features = [name for names in settings["features"].values() for name in names]
+    sets = feature_sets(settings["features"], filled)
+    features = [name for names in sets.values() for name in names]
     absent = [n for k, names in wishes.items() for n in names if n not in columns[k]]
-    absent += [n for n in features if n not in filled]
+    absent += [n for k, names in settings["features"].items() if set(names) & set(sets[k])
+               for n in names if n not in filled]  # fmt: skip
     covariates = columns["covariates"]
     categorical = [
         name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
@@ -255,8 +274,41 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         categorical=categorical,
         absent=list(dict.fromkeys(absent)),
         also=also,
+        sets=sets,
         basis=basis,
     )
+
+
+def feature_sets(wished: dict[str, list[str]], filled: Collection[str]) -> dict[str, list[str]]:
+    """Columns of each set of features: those of ``wished`` that the table has (``filled``).
+
+    Where it has none of them, the sets ALPS and EPVS take what it has of their kind: ALPS of both
+    sides in one version, else the mean; volumes of the regions, else fractions, else numbers, else
+    those of all regions. A set that nothing is left for is empty.
+    """
+    found = {
+        name: [c for c in dict.fromkeys(names) if c in filled] for name, names in wished.items()
+    }
+    return {name: have or _of_kind(name, filled) for name, have in found.items()}
+
+
+def _of_kind(name: str, filled: Collection[str]) -> list[str]:
+    for choice in CHOICES.get(name, ()):
+        if have := [column for column in choice if column in filled]:
+            return have
+    return []
+
+
+def _said_sets(plan: Plan, wished: dict[str, list[str]]) -> list[str]:
+    """Which sets are made of other columns than the configuration names, or of none."""
+    found = []
+    for name, have in plan.sets.items():
+        lacking = f"the table has no {' or '.join(wished[name])}"
+        if not have:
+            found.append(f"the features {name} could not be used: {lacking}")
+        elif not set(have) & set(wished[name]):
+            found.append(f"the features {name} are {', '.join(have)}: {lacking}")
+    return found
 
 
 def _groups(frame: pd.DataFrame, settings: dict, allowed: list[str]) -> tuple[list[str], str]:
@@ -360,7 +412,7 @@ def select(
         if name not in plan.categorical:
             usable[name], wrong = _numbers(usable[name])
             notes += [f"{name}: '{value}' is not a number and counts as missing" for value in wrong]
-    notes += _said_order(plan)
+    notes += [*_said_sets(plan, settings["features"]), *_said_order(plan)]
     usable["group"] = pd.Categorical(usable["group"], plan.groups, ordered=True)
     ordered = order(usable, settings["sessions"])
     usable[NUMBER], usable[YEARS] = ordered.number, ordered.years

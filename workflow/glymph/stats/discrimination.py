@@ -39,13 +39,10 @@ class Folds:
     probability: np.ndarray
 
 
-def feature_sets(frame: pd.DataFrame, plan: Plan, settings: dict) -> dict[str, list[str]]:
-    """Columns of each feature set: those of the configuration that the table has, their union
-    "both" where there are two, and "demographics": the covariates."""
-    named = {
-        k: [c for c in dict.fromkeys(v) if c in frame and frame[c].notna().any()]
-        for k, v in settings["features"].items()
-    }
+def all_sets(frame: pd.DataFrame, plan: Plan) -> dict[str, list[str]]:
+    """Columns of each set of features that anybody here has, their union "both" where there are two
+    sets, and "demographics": the covariates."""
+    named = {k: [c for c in v if frame[c].notna().any()] for k, v in plan.sets.items()}
     named = {k: v for k, v in named.items() if v}
     if len(named) > 1:
         named["both" if len(named) == 2 else "together"] = sum(named.values(), [])
@@ -62,7 +59,7 @@ def contrasts(groups: list[str]) -> list[tuple[str, ...]]:
 def discriminate(frame: pd.DataFrame, plan: Plan, settings: dict) -> dict[str, list[dict]]:
     """Tables ``auc``, ``roc``, ``calibration`` and ``differences`` of every contrast."""
     found: dict[str, list[dict]] = {k: [] for k in ("auc", "roc", "calibration", "differences")}
-    sets = feature_sets(frame, plan, settings)
+    sets = all_sets(frame, plan)
     for groups in contrasts(plan.groups):
         contrast = " vs ".join(groups)
         columns = list(dict.fromkeys(sum(sets.values(), [])))

@@ -6,7 +6,7 @@ from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.tables import read_tsv
-from glymph.stats.analysed import cleaned, read, select, settle, without_rejected
+from glymph.stats.analysed import cleaned, feature_sets, read, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 
@@ -15,7 +15,8 @@ def main(snakemake):
     params, out = snakemake.params, snakemake.output
     settings = params.settings
     frame = read(snakemake.input.table, params.columns)
-    features = [name for names in settings["features"].values() for name in names]
+    sets = feature_sets(settings["features"], [c for c in frame if frame[c].notna().any()])
+    features = sum([*settings["features"].values(), *sets.values()], [])
     wanted = [*settings["metrics"], *settings["scores"], *settings["covariates"], *features]
     frame, cells = cleaned(frame, wanted, params.ranges)
     frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
