@@ -1,5 +1,6 @@
 """The words and tables of the report say what the numbers say."""
 
+import html
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -11,7 +12,7 @@ from glymph.common.images import write_json
 from glymph.epvs.agreement import MEASURES
 from glymph.metrics.agreement import summary
 from glymph.report import figures, page, tables, text, word
-from glymph.report.results import load_results, number, p_text, short_label
+from glymph.report.results import fixed, load_results, number, p_text, short_label
 from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.demographics import table
@@ -92,7 +93,7 @@ def test_table_4_holds_the_numbers_of_the_tsv(report_on):
 
 def test_all_zero_regions_say_why(report_on):
     shown = tables.all_tables(report_on(draw({"AD": 9, "NC": 9})))["epvs"]
-    row = next(r for r in shown.rows if "centrum" in r[0])
+    row = next(r for r in shown.rows if "CSO-EPVS" in r[0])
     assert "not tested: all values are equal" in row
 
 
@@ -308,3 +309,48 @@ def test_citations_are_of_what_was_used(report_on):
     imaging["anat"]["brain"] = "bet"
     assert not any("Jenkinson" in line for line in text.citations(results, imaging))
     assert not any("Avants" in line for line in text.citations(results, None))
+
+
+def test_values_are_shown_in_units_that_people_read(report_on):
+    frame = draw({"AD": 9, "NC": 9})
+    frame["epvs_total_fraction_brain"] = frame["epvs_total_volume_mm3"] / 1.2e6
+    results = report_on(frame, metrics=["epvs_total_fraction_brain", "alps_native_mean"])
+    shown = tables.all_tables(results)["epvs"]
+    assert shown.rows[0][0] == "EPVS / brain volume, ‰"
+    group = results["groups"].query("metric == 'epvs_total_fraction_brain' and group == 'AD'")
+    own = frame.loc[frame["group"] == "AD", "epvs_total_fraction_brain"]
+    assert group["median"].iloc[0] == pytest.approx(1000 * own.median())
+    assert results["analysed"]["epvs_total_fraction_brain"].max() == pytest.approx(
+        1000 * frame["epvs_total_fraction_brain"].max()
+    )
+
+
+def test_what_a_table_lacks_is_said_where_it_is_missed(report_on):
+    frame = draw({"AD": 9, "NC": 9}).drop(columns=["epvs_cso_volume_mm3", "moca"])
+    results = report_on(frame, features={"ALPS": ["alps_native_mean"], "WMH": ["wmh_volume_mm3"]})
+    missed = text.missed(results)
+    assert "CSO-EPVS volume" in missed["Enlarged perivascular spaces"][0]
+    assert any("MoCA" in line for line in missed["Cognition"])
+    assert any("eigenvalue ratio" in line for line in missed["Cognition"])
+    assert "features WMH could not be used" in missed["Telling the groups apart"][0]
+    about = {"sources": [], "software": {}, "parameters": "{}"}
+    shown = page.render(results, {}, None, about, [])
+    for lines in missed.values():
+        assert all(html.escape(line) in shown for line in lines)
+
+
+def test_correlations_are_a_matrix_with_the_rows_behind_a_fold(report_on):
+    frame = draw({"AD": 12, "NC": 12})
+    frame.loc[frame["group"] == "AD", "moca"] = 20
+    found = tables.all_tables(report_on(frame, covariates=[]))
+    matrix, rows = found["correlations_alps"], found["correlations_alps_rows"]
+    columns = [f"{y}, {g}" for y in ("MMSE", "MoCA") for g in ("all", "NC", "AD")]
+    assert matrix.head == ["", *columns]
+    assert matrix.rows[0][-1] == ""
+    assert matrix.note.count("Not computed: 1 of 6 correlations: 1 in AD") == 1
+    assert rows.folded and len(rows.rows) == 5
+
+
+@pytest.mark.parametrize("value, shown", [(-0.004, "0.00"), (-0.006, "-0.01"), (0.0, "0.00")])
+def test_zero_has_no_sign(value, shown):
+    assert fixed(value) == shown

@@ -22,7 +22,8 @@ class Metric:
     ``plausible`` is the (low, high) range outside which a value is flagged, None for open ends.
     ``may_be_missing``: no value is no fault (the median width of no objects). ``outlier``: on which
     side (low, high, both) a value far from the cohort's median is flagged, "" for none. ``look``:
-    what to look at when a value is flagged.
+    what to look at when a value is flagged. ``shown_unit``: the unit in which the report shows it,
+    which is ``factor`` times the value.
     """
 
     name: str
@@ -35,6 +36,8 @@ class Metric:
     look: str
     may_be_missing: bool = False
     outlier: str = ""
+    shown_unit: str = ""
+    factor: float = 1.0
 
     def sidecar(self) -> dict:
         """Description of the column as BIDS wants it beside a table."""
@@ -81,6 +84,8 @@ def _expand(entry: dict, expansions: dict[str, dict[str, str]]):
             look=entry["look"].format(**words),
             outlier=entry.get("outlier", ""),
             may_be_missing=entry.get("may_be_missing", False),
+            shown_unit=entry.get("shown", {}).get("unit", ""),
+            factor=entry.get("shown", {}).get("factor", 1.0),
         )
 
 

@@ -16,16 +16,25 @@ from glymph.report.tables import all_tables
 TEMPLATES = Path(__file__).parent
 SECTIONS = {
     "Who was analysed": (["demographics"], ["cohort"]),
+    "Agreement with raters": (["agreement"], ["agreement"]),
     "Enlarged perivascular spaces": (["epvs"], ["groups_epvs"]),
     "ALPS": (["alps"], ["groups_alps"]),
     "Other metrics": (["other"], ["groups_other"]),
     "Cognition": (
-        ["correlations_alps", "alps_beyond_ratio", "correlations_epvs", "correlations_other"],
+        [
+            f"{name}{rows}"
+            for name in (
+                "correlations_alps",
+                "alps_beyond_ratio",
+                "correlations_epvs",
+                "correlations_other",
+            )
+            for rows in ("", "_rows")
+        ],
         ["scores_alps", "scores_epvs"],
     ),
     "ALPS and perivascular spaces": (["alps_epvs"], ["correlations"]),
     "Telling the groups apart": (["discrimination", "auc_differences"], ["roc", "calibration"]),
-    "Agreement with raters": (["agreement"], ["agreement"]),
     "Several sessions": (["longitudinal"], []),
     "Assumptions and sensitivity": (["assumptions"], ["sensitivity"]),
     "Who was left out": (["left_out"], []),
@@ -62,13 +71,17 @@ def render(
     """
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     tables = all_tables(results)
+    missed = text.missed(results)
     sections = []
     for title, (names, figures) in SECTIONS.items():
         shown = [tables[n] for n in names if n in tables and tables[n].rows]
         drawn = [pictures[n] for n in figures if n in pictures]
-        if shown or drawn:
+        lines = missed.get(title, [])
+        if shown or drawn or lines:
             anchor = re.sub(r"\W+", "-", title.lower())
-            sections.append({"title": title, "id": anchor, "tables": shown, "figures": drawn})
+            sections.append(
+                {"title": title, "id": anchor, "tables": shown, "figures": drawn, "missed": lines}
+            )
     return environment.get_template("report.html.j2").render(
         groups=" / ".join(results.groups),
         main=text.main_result(results),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from glymph.common.images import read_json
@@ -53,6 +54,12 @@ class Results:
         """The analysed metrics whose names begin with ``prefix``."""
         return [m for m in self.plan["metrics"] if m.startswith(prefix)]
 
+    def name(self, column: str) -> str:
+        """A column in as few words as tell it from the other analysed metrics."""
+        short = short_label(column)
+        twins = [m for m in self.plan["metrics"] if m != column and short_label(m) == short]
+        return label(column) if twins else short
+
     @property
     def other_metrics(self) -> list[str]:
         """Analysed metrics that are neither ALPS nor perivascular spaces."""
@@ -65,8 +72,31 @@ def load_results(folder: str | Path, settings: dict, agreement: list[str]) -> Re
     paths = {name: folder / f"{name}.tsv" for name in STATS}
     paths |= {Path(path).stem: Path(path) for path in agreement}
     decided = read_json(folder / "decisions.json")
-    tables = {name: _read(path) for name, path in paths.items()}
+    tables = {name: in_shown_units(name, _read(path)) for name, path in paths.items()}
     return Results(tables, decided["plan"], decided["notes"], settings)
+
+
+VALUES = {
+    "groups": ("metric", "mean", "sd", "sem", "median", "q1", "q3", "minimum", "maximum",
+               "adjusted_mean", "adjusted_se"),
+    "demographics": ("variable", "mean", "sd", "sem", "median", "q1", "q3", "minimum", "maximum"),
+    "longitudinal": ("metric", "estimate", "low", "high"),
+}  # fmt: skip
+"""Of the tables with values in the unit of a metric: the column that names it, and those values."""
+
+
+def in_shown_units(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """The table ``name`` with all values of metrics in the units that readers want (registry)."""
+    table = table.copy()
+    if name == "analysed":
+        for column in (c for c in table if c in metrics()):
+            table[column] = table[column] * metrics()[column].factor
+    if name in VALUES:
+        who, *values = VALUES[name]
+        factors = [metrics()[m].factor if m in metrics() else 1.0 for m in table[who]]
+        have = [column for column in values if column in table]
+        table[have] = table[have].mul(np.array(factors, float), axis=0)
+    return table
 
 
 TEXT = ("participant_id", "session_id", "group", "group1", "group2", "level", "features", "result",
@@ -81,7 +111,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 SHORT = {
     "mmse": "MMSE", "moca": "MoCA", "age": "Age, years", "education": "Education, years",
-    "sex": "Sex", "site": "Site", "brain_volume_mm3": "Brain volume, mm³",
+    "sex": "Sex", "site": "Site", "brain_volume_mm3": "Brain volume, ml",
 }  # fmt: skip
 
 
@@ -92,7 +122,7 @@ def label(name: str) -> str:
     metric = metrics().get(name)
     if metric is None:
         return name.replace("_", " ")
-    unit = metric.unit.replace("mm3", "mm³").replace("mm2", "mm²")
+    unit = metric.shown_unit or metric.unit.replace("mm3", "mm³").replace("mm2", "mm²")
     return metric.label if unit in ("1", "count") else f"{metric.label}, {unit}"
 
 
@@ -110,7 +140,7 @@ def short_label(name: str) -> str:
         what = {"volume": "volume, mm³", "count": "number", "length": "length, mm",
                 "width": "width, mm"}  # fmt: skip
         if parts[2] == "fraction":
-            return f"{place.get(parts[1], parts[1])}{side} / {parts[3]} volume"
+            return f"{place.get(parts[1], parts[1])}{side} / {parts[3]} volume, ‰"
         return f"{place.get(parts[1], parts[1])}{side} {what.get(parts[2], parts[2])}"
     return label(name)
 
@@ -138,3 +168,8 @@ def number(value: float | None, digits: int = 3) -> str:
         return f"{value:,.0f}"
     text = f"{value:.{digits}g}"
     return f"{value:.2e}" if "e" in text else text
+
+
+def fixed(value: float, digits: int = 2) -> str:
+    """A number with so many ``digits`` after the point, and no minus sign where they are zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from glymph.report.results import Results, label, number, p_text
+from glymph.report.results import Results, fixed, label, number, p_text
 from glymph.stats.analysed import WHOLE
 
 
 @dataclass(frozen=True)
 class Table:
-    """``head`` and ``rows`` of text; the first column names the row. ``note`` stands below."""
+    """``head`` and ``rows`` of text; the first column names the row. ``note`` stands below.
+
+    A ``folded`` table holds more than most readers want: the page shows it on demand.
+    """
 
     name: str
     title: str
     head: list[str]
     rows: list[list[str]]
     note: str = ""
+    folded: bool = False
 
 
 def _value(row) -> str:
@@ -120,12 +124,14 @@ def comparison(results: Results, metrics: list[str], name: str, title: str) -> T
             low, high = number(test["effect_low"], 2), number(test["effect_high"], 2)
             effect = f"{mark} {number(test['effect'], 2)} ({low}, {high})"
         found = [_pair(mine, a, b) for a, b in names]
-        rows.append([label(metric), *cells, _statistic(test), p_text(test["p"]),
+        rows.append([results.name(metric), *cells, _statistic(test), p_text(test["p"]),
                      p_text(test["p_fdr"]), effect, *found])  # fmt: skip
+    full = {results.name(m): label(m) for m in metrics if m.startswith("alps_")}
     return Table(name, title, head, rows,
                  "Mean ± standard deviation where ANCOVA was used, else median (quartiles). "
                  "Pairwise P: contrasts of adjusted means, or Dunn's test; both times the number "
-                 "of pairs (Bonferroni). FDR: over all metrics that were compared.")  # fmt: skip
+                 "of pairs (Bonferroni). FDR: over all metrics that were compared."
+                 + "".join(f" {short}: {long}." for short, long in full.items()))  # fmt: skip
 
 
 def _pair(mine: pd.DataFrame, a: str, b: str) -> str:
@@ -136,10 +142,10 @@ def _pair(mine: pd.DataFrame, a: str, b: str) -> str:
 def assumptions(results: Results) -> Table:
     """What the choice of each test rests on."""
     rows = [
-        [label(r["metric"]), str(r["test"]), str(r["reason"]), p_text(r["shapiro_residuals_p"]),
-         p_text(r["levene_p"]), p_text(r["slopes_p"]), p_text(r["ancova_p"]),
-         p_text(r["kruskal_p"]), p_text(r["anova_p"]), _count_text(r["ancova_n"]),
-         _text(r["note"]).replace("n/a", "")]
+        [results.name(r["metric"]), str(r["test"]), str(r["reason"]),
+         p_text(r["shapiro_residuals_p"]), p_text(r["levene_p"]), p_text(r["slopes_p"]),
+         p_text(r["ancova_p"]), p_text(r["kruskal_p"]), p_text(r["anova_p"]),
+         _count_text(r["ancova_n"]), _text(r["note"]).replace("n/a", "")]
         for _, r in results["comparison"].iterrows()
     ]  # fmt: skip
     head = ["", "test", "reason", "Shapiro-Wilk of residuals", "Levene", "homogeneity of slopes",
@@ -153,23 +159,54 @@ def _count_text(value) -> str:
     return "n/a" if pd.isna(value) else f"{value:.0f}"
 
 
-def correlations(results: Results, metrics: list[str], name: str, title: str) -> Table | None:
-    """Partial correlations with the scores, whole cohort and within groups."""
+def correlations(results: Results, metrics: list[str], name: str, title: str) -> list[Table]:
+    """Partial correlations with the scores as a matrix, a column for each score in the cohort and
+    in each group; and, folded, a row for each with n and interval."""
     table = results["correlations"]
     table = table[table["x"].isin(metrics)]
     if not len(table):
-        return None
-    head = ["", "score", "group", "n", "r (95 % CI)", "R²", "P", "P (FDR)"]
-    rows = []
-    for _, r in table.iterrows():
-        if pd.isna(r["r"]):
-            shown = [f"not computed: {r['reason']}", "", "", ""]
-        else:
-            interval = f"{r['r']:.2f} ({number(r['r_low'], 2)}, {number(r['r_high'], 2)})"
-            shown = [interval, f"{r['r2']:.3f}", p_text(r["p"]), p_text(r["p_fdr"])]
-        n = "n/a" if pd.isna(r["n"]) else f"{r['n']:.0f}"
-        rows.append([label(r["x"]), label(r["y"]), r["group"], n, *shown])
-    return Table(name, title, head, rows)
+        return []
+    columns = list(dict.fromkeys(zip(table["y"], table["group"], strict=True)))
+    columns.sort(key=lambda column: results.plan["scores"].index(column[0]))
+    cells = {(r["x"], r["y"], r["group"]): _in_matrix(r) for _, r in table.iterrows()}
+    matrix = [
+        [results.name(x), *(cells.get((x, *column), "") for column in columns)]
+        for x in dict.fromkeys(table["x"])
+    ]
+    head = ["", *(f"{label(y)}, {group}" for y, group in columns)]
+    note = "r, and in brackets P corrected for the false-discovery rate within the column's group."
+    lost = not_computed(table)
+    rows = [
+        [results.name(r["x"]), label(r["y"]), r["group"], _count_text(r["n"]), _interval(r),
+         fixed(r["r2"], 3), p_text(r["p"]), p_text(r["p_fdr"])]
+        for _, r in table[table["r"].notna()].iterrows()
+    ]  # fmt: skip
+    long = ["", "score", "group", "n", "r (95 % CI)", "R²", "P", "P (FDR)"]
+    return [
+        Table(name, title, head, matrix, " ".join(filter(None, [note, lost]))),
+        Table(f"{name}_rows", f"{title}: n, intervals, P", long, rows, folded=True),
+    ]
+
+
+def _in_matrix(row) -> str:
+    return "" if pd.isna(row["r"]) else f"{fixed(row['r'])} ({p_text(row['p_fdr'])})"
+
+
+def _interval(row) -> str:
+    """A correlation with its confidence interval."""
+    return f"{fixed(row['r'])} ({fixed(row['r_low'])}, {fixed(row['r_high'])})"
+
+
+def not_computed(table: pd.DataFrame) -> str:
+    """One sentence for all correlations that do not exist: how many, where, and why."""
+    lost = table[table["r"].isna()]
+    parts = []
+    for reason, part in lost.groupby("reason", sort=False):
+        groups = ", ".join(dict.fromkeys(part["group"]))
+        parts.append(f"{len(part)} in {groups} ({reason})")
+    if not parts:
+        return ""
+    return f"Not computed: {len(lost)} of {len(table)} correlations: {'; '.join(parts)}."
 
 
 def discrimination(results: Results) -> Table:
@@ -195,7 +232,8 @@ def auc_differences(results: Results) -> Table:
     """Feature sets against one another, on the same folds."""
     rows = [
         [r["contrast"], f"{r['features1']} - {r['features2']}",
-         f"{r['difference']:.3f} ({r['low']:.3f}, {r['high']:.3f})", p_text(r["p"])]
+         f"{fixed(r['difference'], 3)} ({fixed(r['low'], 3)}, {fixed(r['high'], 3)})",
+         p_text(r["p"])]
         for _, r in results["auc_differences"].iterrows()
     ]  # fmt: skip
     return Table("auc_differences", "Differences of AUC between sets of features",
@@ -228,8 +266,7 @@ def _side_by_side(table: pd.DataFrame, column: str, kinds: tuple[str, str]) -> l
             if pd.isna(r["r"]):
                 cells += [f"not computed: {r['reason']}", ""]
                 continue
-            cells += [f"{r['r']:.2f} ({number(r['r_low'], 2)}, {number(r['r_high'], 2)})",
-                      p_text(r["p_fdr"])]  # fmt: skip
+            cells += [_interval(r), p_text(r["p_fdr"])]
         rows.append([label(x), label(y), *cells])
     return rows
 
@@ -257,9 +294,9 @@ def longitudinal(results: Results) -> Table | None:
     for _, r in table.iterrows():
         interval = "" if pd.isna(r["low"]) else f"{number(r['low'])}, {number(r['high'])}"
         estimate = "" if pd.isna(r["estimate"]) else number(r["estimate"])
-        rows.append([label(r["metric"]), r["term"] if r["term"] != "none" else str(r["reason"]),
-                     estimate, interval, p_text(r["p"]), _count_text(r["n_subjects"]),
-                     _count_text(r["n_sessions"]),
+        term = r["term"] if r["term"] != "none" else str(r["reason"])
+        rows.append([results.name(r["metric"]), term, estimate, interval, p_text(r["p"]),
+                     _count_text(r["n_subjects"]), _count_text(r["n_sessions"]),
                      _text(r["note"]).replace("n/a", "")])  # fmt: skip
     head = ["", "term", "estimate", "95 % CI", "P", "subjects", "sessions", "note"]
     return Table("longitudinal", "Change over sessions (mixed models)", head, rows)
@@ -275,10 +312,10 @@ def all_tables(results: Results) -> dict[str, Table]:
         comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),
         comparison(results, results.other_metrics, "other", "Other metrics by group"),
         assumptions(results),
-        correlations(results, results.metrics("epvs_"), "correlations_epvs",
+        *correlations(results, results.metrics("epvs_"), "correlations_epvs",
                      "Perivascular spaces and cognition"),
-        correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
-        correlations(results, results.other_metrics, "correlations_other",
+        *correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
+        *correlations(results, results.other_metrics, "correlations_other",
                      "Other metrics and cognition"),
         beyond_ratio(results),
         alps_epvs(results),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glymph.common import fsl
-from glymph.report.results import Results, label, number, p_equals
+from glymph.report.results import Results, label, number, p_equals, short_label
 from glymph.stats.analysed import WHOLE
 
 CITATIONS = {
@@ -148,7 +148,34 @@ def who(results: Results) -> list[str]:
         reasons = out["reason"].value_counts()
         why = _listed([f"{n} because of: {reason}" for reason, n in reasons.items()])
         lines.append(f"{len(out)} subject-sessions were not: {why}.")
-    return lines + [f"{note}." for note in results.notes]
+    elsewhere = [line for lines in missed(results).values() for line in lines]
+    notes = [f"{_upper(note)}." for note in results.notes]
+    return lines + [note for note in notes if note not in elsewhere]
+
+
+def missed(results: Results) -> dict[str, list[str]]:
+    """What could not be examined, in sentences, by the section of the report that lacks it."""
+    absent, plan = set(results.plan["absent"]), results.plan
+    found: dict[str, list[str]] = {}
+
+    def say(section: str, names: list[str], what: str) -> None:
+        if names:
+            listed = "; ".join(short_label(name) for name in names)
+            found.setdefault(section, []).append(f"Not in the table, and so not {what}: {listed}.")
+
+    lacking = [m for m in results.settings["metrics"] if m in absent]
+    kinds = {"Enlarged perivascular spaces": "epvs_", "ALPS": "alps_"}
+    for section, prefix in kinds.items():
+        say(section, [m for m in lacking if m.startswith(prefix)], "compared")
+    say("Other metrics", [m for m in lacking if not m.startswith(("epvs_", "alps_"))], "compared")
+    say("Cognition", [s for s in results.settings["scores"] if s in absent], "examined")
+    if results.metrics("alps_") and plan["scores"] and not len(results["alps_beyond_ratio"]):
+        found.setdefault("Cognition", []).append(
+            "Whether ALPS says more than the eigenvalue ratio of its regions could not be "
+            "examined: the table has no such ratio (columns alps_l2_l3_left, _right, _mean)."
+        )
+    notes = [f"{_upper(note)}." for note in results.notes if note.startswith("the features ")]
+    return found | ({"Telling the groups apart": notes} if notes else {})
 
 
 def methods(results: Results, imaging: dict | None, software: dict[str, str]) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from docx import Document
 from docx.enum.section import WD_ORIENT
-from docx.shared import Pt
+from docx.oxml import OxmlElement
+from docx.shared import Inches, Pt
 
 from glymph.report import text
 from glymph.report.results import Results
@@ -16,19 +19,29 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML, and so a Word file, cannot hold."""
 
 
-def document(results: Results, imaging: dict | None, software: dict[str, str]):
-    """A python-docx document, landscape: main result, who was analysed, tables, methods."""
+def document(
+    results: Results, imaging: dict | None, software: dict[str, str], drawn: Sequence[Path] = ()
+):
+    """A python-docx document, landscape: main result, who was analysed, tables, figures, methods.
+
+    ``drawn``: PNG files of the figures, named as their captions in `text.CAPTIONS`.
+    """
     found = Document()
     section = found.sections[0]
     section.orientation = WD_ORIENT.LANDSCAPE
     section.page_width, section.page_height = section.page_height, section.page_width
     found.styles["Normal"].font.size = Pt(10)
     found.add_heading(_clean(f"Glymphatic imaging in {' / '.join(results.groups)}"), 1)
-    for line in [*text.main_result(results), *text.who(results)]:
+    missed = [line for lines in text.missed(results).values() for line in lines]
+    for line in [*text.main_result(results), *text.who(results), *missed]:
         found.add_paragraph(_clean(line))
     for table in all_tables(results).values():
-        if table.rows:
+        if table.rows and not table.folded:
             _add(found, table)
+    width = section.page_width - section.left_margin - section.right_margin
+    for number, path in enumerate(drawn, 1):
+        found.add_picture(str(path), width=min(width, Inches(8)))
+        found.add_paragraph(_clean(f"Figure {number}. {text.CAPTIONS[path.stem]}"), style="Caption")
     found.add_heading("Methods", 2)
     for line in text.methods(results, imaging, software):
         found.add_paragraph(_clean(line))
@@ -43,6 +56,10 @@ def _add(found, table: Table) -> None:
     grid = found.add_table(rows=0, cols=len(table.head), style="Light List")
     for cells in [table.head, *table.rows]:
         row = grid.add_row()
+        marks = row._tr.get_or_add_trPr()
+        marks.append(OxmlElement("w:cantSplit"))
+        if cells is table.head:
+            marks.append(OxmlElement("w:tblHeader"))  # repeated on every page
         for cell, content in zip(row.cells, cells, strict=True):
             cell.text = _clean(content)
             for paragraph in cell.paragraphs:

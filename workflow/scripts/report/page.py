@@ -24,7 +24,7 @@ def main(snakemake):
         results, {p.stem: picture(p) for p in drawn}, params.imaging, provenance, params.pages
     )
     Path(out.page).write_text(html, encoding="utf-8")
-    document(results, params.imaging, provenance["software"]).save(out.word)
+    document(results, params.imaging, provenance["software"], drawn).save(out.word)
 
 
 if __name__ == "__main__":
