@@ -244,7 +244,7 @@ def auc_differences(results: Results) -> Table:
 def beyond_ratio(results: Results) -> Table | None:
     """ALPS with scores, without and with the eigenvalue ratio held fixed, whole cohort."""
     kinds = ("covariates", "covariates and ratio")
-    rows = _side_by_side(results["alps_beyond_ratio"], "given", kinds)
+    rows = _side_by_side(results, "alps_beyond_ratio", "given", kinds)
     if not rows:
         return None
     head = ["", "with", "r (95 % CI)", "P (FDR)", "r given the ratio (95 % CI)", "P (FDR)"]
@@ -255,8 +255,11 @@ def beyond_ratio(results: Results) -> Table | None:
                  "within groups: group/stats/alps_beyond_ratio.tsv.")  # fmt: skip
 
 
-def _side_by_side(table: pd.DataFrame, column: str, kinds: tuple[str, str]) -> list[list[str]]:
+def _side_by_side(
+    results: Results, name: str, column: str, kinds: tuple[str, str]
+) -> list[list[str]]:
     """Rows of pairs (x, y) of the whole cohort, with r and P of both ``kinds`` of ``column``."""
+    table = results[name]
     table = table[table["group"] == WHOLE]
     rows = []
     for (x, y), part in table.groupby(["x", "y"], sort=False):
@@ -267,13 +270,13 @@ def _side_by_side(table: pd.DataFrame, column: str, kinds: tuple[str, str]) -> l
                 cells += [f"not computed: {r['reason']}", ""]
                 continue
             cells += [_interval(r), p_text(r["p_fdr"])]
-        rows.append([label(x), label(y), *cells])
+        rows.append([results.name(x), results.name(y), *cells])
     return rows
 
 
 def alps_epvs(results: Results) -> Table:
     """ALPS with perivascular spaces, whole cohort."""
-    rows = _side_by_side(results["alps_epvs"], "kind", ("plain", "partial"))
+    rows = _side_by_side(results, "alps_epvs", "kind", ("plain", "partial"))
     head = ["", "with", "ρ (95 % CI)", "P (FDR)", "partial ρ (95 % CI)", "P (FDR)"]
     return Table("alps_epvs", "ALPS and perivascular spaces", head, rows,
                  "Spearman correlation, plain and given the covariates, all groups together; "
