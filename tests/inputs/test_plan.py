@@ -100,6 +100,17 @@ def test_only_the_folders_asked_for_are_opened(config, monkeypatch):
     assert opened == ["sub-01"]
 
 
+def test_masks_of_alps_regions_are_watched_and_other_people_s_corrections_are_not(config):
+    review = Path(config["output_dir"]) / "review"
+    corrected = [f"corrected/{s}/anat/{s}_label-EPVS_mask.nii.gz" for s in ("sub-01", "sub-02")]
+    for name in ("rois.tsv", "masks/a.nii.gz", *corrected):
+        (review / name).parent.mkdir(parents=True, exist_ok=True)
+        (review / name).touch()
+    found = {Path(path).name for path in prepare(config).sources}
+    assert {"rois.tsv", "a.nii.gz", "sub-01_label-EPVS_mask.nii.gz"} <= found
+    assert "sub-02_label-EPVS_mask.nii.gz" not in found
+
+
 def test_a_subject_s_plan_knows_nobody_else(config):
     (Path(config["bids_dir"]) / "participants.tsv").write_text("no table at all")
     assert list(prepare(config).by_prefix) == ["sub-01"]

@@ -140,8 +140,8 @@ def index_place(config: dict) -> str:
     """Where a run keeps its index: one place in the output folder, or one for who is asked for."""
     if not of_subjects(config):
         return f"{config['output_dir']}/inputs/index.json"
-    labels = json.dumps(config["participant_label"])
-    return f"{config['output_dir']}/{integrity.RECORDS}/runs/{_hash({'labels': labels})}/index.json"
+    labels = _hash({"labels": [str(label) for label in config["participant_label"]]})
+    return f"{config['output_dir']}/{integrity.RECORDS}/runs/{labels}/index.json"
 
 
 def participants_file(config: dict) -> Path | None:
@@ -348,10 +348,11 @@ def _sources(scans: list[Scan], config: dict) -> list[str]:
 def _sources_of_subjects(scans: list[Scan], config: dict) -> list[str]:
     """Every file of the user's that a rule of single units reads: not the folders of others."""
     corrected = review_folder(config) / "corrected"
-    places = [review_folder(config), *(corrected / scan.unit.folder for scan in scans)]
+    places = [path for path in review_folder(config).glob("*") if path != corrected]
+    places += [corrected / scan.unit.folder for scan in scans]
+    inside = [p for place in places for p in (place, *place.rglob("*")) if p.is_file()]
     found = [p for scan in scans for p in plan.files_of(scan)] + plan.files_of_all(config)
-    found += [str(p) for p in places[0].glob("*") if p.is_file()]
-    return found + [str(p) for place in places[1:] for p in place.rglob("*") if p.is_file()]
+    return found + [str(path) for path in inside]
 
 
 def unmatched(

@@ -82,7 +82,7 @@ def made_of(scan: Scan, config: dict, root: Path, sources: dict[str, str], rois:
     files = sorted({*files_of(scan), *files_of_all(config), *masks})
     return {
         "settings": settings_hash(config), "science": science_hash(root), "rois": rois,
-        "sources": {path: sources[path] for path in files},
+        "sources": {path: sources.get(path) or integrity.state(path) for path in files},
     }  # fmt: skip
 
 
