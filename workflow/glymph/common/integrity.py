@@ -27,7 +27,7 @@ CLOCK_MARGIN_S = 60.0
 WHOLE, OF_COHORT = (0, 0), (0, 1)
 """Parts of the lock file (start, length; 0 is to the end): all, and what is of no single unit."""
 _held = {}
-"""The open lock file of each folder. Never closed: any descriptor that closes gives up its locks."""
+"""The open lock file of each folder. Never closed: whatever descriptor closes ends its locks."""
 
 
 def state(path: str | Path) -> str:
