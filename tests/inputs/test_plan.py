@@ -1,6 +1,7 @@
 """Plans of single subjects and of the cohort alone: who is finished, and what stops a run."""
 
 import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,9 @@ DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
 SCAN = Scan(Unit("01"), {"T1w": "t1w.nii.gz"})
 
 
-def made(sources="old", rois=None, **config):
+def made(sources="old", rois=None, engines=None, **config):
     found = {"t1w.nii.gz": sources, "mask.nii.gz": "old"}
-    return plan.made_of(SCAN, DEFAULTS | config, ROOT, found, rois or {})
+    return plan.made_of(SCAN, DEFAULTS | config, ROOT, found, rois or {}, engines or {})
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ def test_a_unit_is_finished_as_long_as_it_would_be_made_of_the_same(note, tmp_pa
     [
         ({"sources": "new"}, "its files changed"),
         ({"dwi": DEFAULTS["dwi"] | {"b_max": 900}}, "another configuration"),
+        ({"engines": {"networks": "others"}}, "another network"),
         ({"rois": {"left_projection": {"shift_mm": [1, 0, 0]}}}, "ALPS regions were corrected"),
     ],
 )
@@ -134,6 +136,30 @@ def test_each_run_has_an_index_of_its_own(config):
 
 def test_a_cohort_without_anybody_finished_says_so(config):
     cohort = prepare(config)
-    made = {"sub-01": plan.made_of(cohort.scans[0], config, ROOT, cohort.sources, {})}
+    made = {"sub-01": plan.made_of(cohort.scans[0], config, ROOT, cohort.sources, {}, {})}
     with pytest.raises(CohortError, match="nobody is finished; sub-01: not finished"):
         cohort.of_finished(made, config["output_dir"])
+
+
+def test_who_is_excluded_stops_nobody_else(config):
+    config["exclude"] = ["sub-02"]
+    assert list(prepare(config).by_prefix) == ["sub-01"]
+    with pytest.raises(CohortError, match="nobody with images is left"):
+        prepare(config | {"exclude": ["sub-01"]})
+
+
+def test_scripts_and_networks_are_part_of_what_a_unit_is_made_of(tmp_path):
+    for name in ("workflow/scripts", "resources"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pt", "*.gz"))
+    before = plan.science_hash(tmp_path)
+    plan.science_hash.cache_clear()
+    (tmp_path / "resources/statistics.yaml").write_text("x")
+    assert plan.science_hash(tmp_path) == before
+    plan.science_hash.cache_clear()
+    (tmp_path / "workflow/scripts/dwi/tensor.py").write_text("x = 1")
+    assert plan.science_hash(tmp_path) != before
+    network = tmp_path / "resources/models/epvs"
+    first = plan.networks_hash(network)
+    plan.networks_hash.cache_clear()
+    (network / "configs/metadata.json").write_text("{}")
+    assert plan.networks_hash(network) != first

@@ -343,3 +343,11 @@ def test_a_set_of_features_takes_what_the_table_has_of_its_kind(make):
     assert "features EPVS are epvs_bg_count: the table has no epvs_cso_volume_mm3" in said
     assert "features lesions could not be used: the table has no wmh_volume_mm3" in said
     assert set(all_sets(cohort.frame, cohort.plan)) == {"ALPS", "EPVS", "both", "demographics"}
+
+
+def test_a_set_takes_nothing_that_few_have_and_never_one_side_of_alps(make):
+    frame = draw({"AD": 6, "NC": 6}).drop(columns=["epvs_cso_volume_mm3", "alps_template_mean"])
+    frame.loc[3:, "epvs_total_volume_mm3"] = np.nan
+    frame["alps_template_left"] = frame["alps_native_mean"]
+    cohort, _ = make(frame, features={"ALPS": ["alps_pas_left"], "EPVS": ["epvs_bg_count"]})
+    assert cohort.plan.sets == {"ALPS": ["alps_native_mean"], "EPVS": []}

@@ -49,7 +49,8 @@ def runs_command():
 def made_of(scan):
     """What the results of one unit are made of."""
     rois = ROI_CORRECTIONS.get(scan.unit.prefix, {})
-    return plan.made_of(scan, config, ROOT, COHORT.sources, rois)
+    engines = {"networks": plan.networks(config), "tools": COHORT.tools, "fsl": FSL}
+    return plan.made_of(scan, config, ROOT, COHORT.sources, rois, engines)
 
 
 def begin_run():

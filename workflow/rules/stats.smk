@@ -48,6 +48,7 @@ rule stats_cohort:
         groups=config["participants"]["groups"],
         ranges=config["participants"]["ranges"],
         left_out=COHORT.left_out if config["metrics_table"] else {},
+        unfinished=unfinished(),
         sources=states(filter(None, [config["metrics_table"]])),
         code=code("stats/cohort.py"),
         definitions=statistics_definitions(),

@@ -216,6 +216,9 @@ def _left_out(config: dict, scans: list[Scan], participants: Participants | None
         shown = {row.subject for row in rows}
         people = [Row.of(name) for name in (participants.rows if participants else ())]
         rows += [row for row in people if row.subject not in shown]
+    if of_subjects(config):  # who else is excluded is not known here, and checked by other plans
+        known = {row.name for row in rows} | {f"sub-{row.subject}" for row in rows}
+        exclude = [entry for entry in exclude if entry in known]
     return left_out(rows, labels, exclude)
 
 

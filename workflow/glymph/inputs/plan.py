@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from glymph.common import integrity
+from glymph.common.bundle import folder_of
 from glymph.common.errors import Fault
 from glymph.common.images import read_json
 from glymph.common.provenance import code_hash, file_hash
@@ -31,10 +32,12 @@ STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc")
 SCRIPTS_OF_COHORT = (
     "inputs/describe.py", "inputs/validate.py", "metrics/group.py", "metrics/agreement.py",
 )  # fmt: skip
+DEFINITIONS_OF_COHORT = ("participants.yaml", "review.yaml", "statistics.yaml")
 NOTE = "finished.json"
 REASONS = {
     "settings": "made with another configuration",
     "science": "made by another version of the workflow",
+    "engines": "made by another network, program or FSL",
     "rois": "its ALPS regions were corrected since",
     "sources": "its files changed since",
     "record": "its results are of another run",
@@ -56,8 +59,26 @@ def science_hash(root: Path) -> str:
     scripts = root / "workflow" / "scripts"
     found = {path for stage in STAGES for path in (scripts / stage).glob("*.py")}
     own = sorted(found - {scripts / name for name in SCRIPTS_OF_COHORT})
-    definitions = sorted((root / "resources").glob("*.yaml"))
-    return _hash("".join([*map(code_hash, own), *map(file_hash, definitions)]))
+    found = [p for p in (root / "resources").glob("*.yaml") if p.name not in DEFINITIONS_OF_COHORT]
+    read = [*own, *sorted(found)]
+    return _hash("".join([*map(code_hash, own), *map(file_hash, read)]))
+
+
+def networks(config: dict) -> str:
+    """Fingerprint of the networks that the configuration names, used or not."""
+    epvs, anat = config["epvs"], config["anat"]
+    named = {
+        "epvs": epvs["model"],
+        "regions": epvs["regions_model"],
+        "brain": anat["brain_model"],
+    }
+    return networks_hash(*(folder_of(name, path) for name, path in named.items()))
+
+
+@cache
+def networks_hash(*bundles: Path) -> str:
+    """Fingerprint of all files of these networks."""
+    return _hash("".join(integrity.checksum(b) if b.is_dir() else "absent" for b in bundles))
 
 
 def files_of(scan: Scan) -> list[str]:
@@ -72,16 +93,20 @@ def files_of_all(config: dict) -> list[str]:
     return [*masks, *(config["template"] or {}).values()]
 
 
-def made_of(scan: Scan, config: dict, root: Path, sources: dict[str, str], rois: dict) -> dict:
+def made_of(
+    scan: Scan, config: dict, root: Path, sources: dict[str, str], rois: dict, engines: dict
+) -> dict:
     """What a unit's results are made of.
 
     ``root``: the repository; ``sources``: the `integrity.state` of files as the run found them;
-    ``rois``: what a rater corrected of the unit's ALPS regions.
+    ``rois``: what a rater corrected of the unit's ALPS regions; ``engines``: what tells the
+    networks and foreign programs from others.
     """
     masks = [region["mask"] for region in rois.values() if "mask" in region]
     files = sorted({*files_of(scan), *files_of_all(config), *masks})
     return {
-        "settings": settings_hash(config), "science": science_hash(root), "rois": rois,
+        "settings": settings_hash(config), "science": science_hash(root), "engines": engines,
+        "rois": rois,
         "sources": {path: sources.get(path) or integrity.state(path) for path in files},
     }  # fmt: skip
 

@@ -39,8 +39,11 @@ def document(
         if table.rows and not table.folded:
             _add(found, table)
     width = section.page_width - section.left_margin - section.right_margin
+    height = section.page_height - section.top_margin - section.bottom_margin - Inches(0.8)
     for number, path in enumerate(drawn, 1):
-        found.add_picture(str(path), width=min(width, Inches(8)))
+        image = found.add_picture(str(path))
+        scale = min(1, width / image.width, height / image.height)  # a page holds it and its words
+        image.width, image.height = int(image.width * scale), int(image.height * scale)
         found.add_paragraph(_clean(f"Figure {number}. {text.CAPTIONS[path.stem]}"), style="Caption")
     found.add_heading("Methods", 2)
     for line in text.methods(results, imaging, software):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -41,6 +40,8 @@ CHOICES = {
     ],
 }
 """Columns that a set of features takes where the table has none of those configured, best first."""
+COMMON = 0.8
+"""Share of subjects who have such a column: all sets are compared in who has all of them."""
 TIMES = [NUMBER, YEARS]
 CARRIED = ["group", "flags", "site", *TIMES]
 """Columns that are kept as text where the table has them."""
@@ -255,7 +256,7 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         wishes["covariates"].append("site")
     columns = {k: [n for n in names if n in filled] for k, names in wishes.items()}
     columns["metrics"] = [n for n in wishes["metrics"] if n in frame]
-    sets = feature_sets(settings["features"], filled)
+    sets = feature_sets(settings["features"], frame)
     features = [name for names in sets.values() for name in names]
     absent = [n for k, names in wishes.items() for n in names if n not in columns[k]]
     absent += [n for k, names in settings["features"].items() if set(names) & set(sets[k])
@@ -279,22 +280,26 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     )
 
 
-def feature_sets(wished: dict[str, list[str]], filled: Collection[str]) -> dict[str, list[str]]:
-    """Columns of each set of features: those of ``wished`` that the table has (``filled``).
+def feature_sets(wished: dict[str, list[str]], frame: pd.DataFrame) -> dict[str, list[str]]:
+    """Columns of each set of features: those of ``wished`` that have values in the table.
 
-    Where it has none of them, the sets ALPS and EPVS take what it has of their kind: ALPS of both
+    Where none has, the sets ALPS and EPVS take what most subjects have of their kind: ALPS of both
     sides in one version, else the mean; volumes of the regions, else fractions, else numbers, else
     those of all regions. A set that nothing is left for is empty.
     """
-    found = {
-        name: [c for c in dict.fromkeys(names) if c in filled] for name, names in wished.items()
+    share = frame.notna().mean()
+    common = [name for name in frame if share[name] >= COMMON]
+    return {
+        name: [c for c in dict.fromkeys(names) if c in frame and share[c] > 0]
+        or _of_kind(name, common)
+        for name, names in wished.items()
     }
-    return {name: have or _of_kind(name, filled) for name, have in found.items()}
 
 
-def _of_kind(name: str, filled: Collection[str]) -> list[str]:
+def _of_kind(name: str, common: list[str]) -> list[str]:
     for choice in CHOICES.get(name, ()):
-        if have := [column for column in choice if column in filled]:
+        have = [column for column in choice if column in common]
+        if len(have) == len(choice) or (have and name == "EPVS"):  # never ALPS of one side
             return have
     return []
 

@@ -34,8 +34,14 @@ def stats_settings(*keys):
 def statistics_definitions():
     """Fingerprints of what names and describes the columns of the statistics."""
     return [
-        provenance.file_hash(ROOT / "resources" / f"{n}.yaml") for n in ("statistics", "metrics")
+        provenance.file_hash(ROOT / "resources" / f"{n}.yaml")
+        for n in ("statistics", "metrics", "participants")
     ]
 
 
 STATS = f"{OUT}/group/stats"
+
+
+def unfinished():
+    """How many subject-sessions a plan of the cohort leaves out since they are not finished."""
+    return sum("plan: subjects" in why for why in COHORT.left_out.values())

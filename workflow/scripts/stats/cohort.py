@@ -15,7 +15,7 @@ def main(snakemake):
     params, out = snakemake.params, snakemake.output
     settings = params.settings
     frame = read(snakemake.input.table, params.columns)
-    sets = feature_sets(settings["features"], [c for c in frame if frame[c].notna().any()])
+    sets = feature_sets(settings["features"], frame)
     features = sum([*settings["features"].values(), *sets.values()], [])
     wanted = [*settings["metrics"], *settings["scores"], *settings["covariates"], *features]
     frame, cells = cleaned(frame, wanted, params.ranges)
@@ -23,6 +23,9 @@ def main(snakemake):
     plan = settle(frame, settings, params.groups)
     cohort = select(frame, plan, settings, params.left_out, rejected)
     analysed, notes = cohort.frame, [*cells, *cohort.notes]
+    if params.unfinished:
+        late = f"{params.unfinished} subject-sessions are not finished and are not in the table"
+        notes.insert(0, f"{late}; who and why: group/exclusions.tsv")
     if settings["site"] == "combat":
         analysed, more = combat(analysed, plan)
         notes += more
