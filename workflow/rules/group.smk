@@ -35,7 +35,10 @@ rule metrics_group:
         left_out=COHORT.left_out,
         sources=states([*participants_table(), *session_tables()]),
         code=code("metrics/group.py"),
-        registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
+        registry=[
+            provenance.file_hash(ROOT / "resources" / f"{name}.yaml")
+            for name in ("metrics", "participants")
+        ],
     message:
         "Make the cohort's table"
     script:
