@@ -64,34 +64,33 @@ def test_a_folder_is_compared_file_by_file(tmp_path):
         integrity.check_results([figures], tmp_path)
 
 
-def test_one_run_holds_a_folder_and_lets_go_when_it_ends(tmp_path):
+def holder(*arguments, call="hold_alone(sys.argv[1], sys.argv[2:])"):
+    """A process that holds what ``call`` says until its input ends; it prints the answer first."""
     program = (
         "import sys; from glymph.common import integrity; "
-        "print(integrity.hold_alone(sys.argv[1]), flush=True); sys.stdin.read()"
+        f"print(integrity.{call}, flush=True); sys.stdin.read()"
     )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    start = pipes | {"env": {"PYTHONPATH": str(ROOT / "workflow")}}
-    command = [sys.executable, "-c", program, str(tmp_path)]
-    with subprocess.Popen(command, **start) as first:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT / "workflow")},
+    )  # fmt: skip
+
+
+def test_one_run_holds_a_folder_and_lets_go_when_it_ends(tmp_path):
+    with holder(tmp_path) as first:
         assert first.stdout.readline() == "True\n"
-        with subprocess.Popen(command, **start) as second:
+        with holder(tmp_path) as second:
             assert second.stdout.readline() == "False\n"
         first.kill()
-    with subprocess.Popen(command, **start) as third:
+    with holder(tmp_path) as third:
         assert third.stdout.readline() == "True\n"
 
 
 def test_runs_of_single_subjects_stand_side_by_side(tmp_path):
     """Each holds its own; a run of all of them, or of the same subject, finds the folder taken."""
-    program = (
-        "import sys; from glymph.common import integrity; "
-        "print(integrity.hold_alone(sys.argv[1], sys.argv[2:]), flush=True); sys.stdin.read()"
-    )
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    start = pipes | {"env": {"PYTHONPATH": str(ROOT / "workflow")}}
 
     def holds(*units):
-        process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *units], **start)
+        process = holder(tmp_path, *units)
         return process, process.stdout.readline() == "True\n"
 
     def ends(process):
@@ -112,16 +111,9 @@ def test_runs_of_single_subjects_stand_side_by_side(tmp_path):
 
 
 def test_a_job_that_is_left_behind_holds_its_subject_only(tmp_path):
-    program = (
-        "import sys; from glymph.common import integrity; "
-        "integrity.hold_with_others(sys.argv[1], 'sub-01'); print(flush=True); sys.stdin.read()"
-    )
     (tmp_path / integrity.RECORDS).mkdir()
     (tmp_path / integrity.RECORDS / "lock").touch()
-    with subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path)], stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(ROOT / "workflow")},
-    ) as job:  # fmt: skip
+    with holder(tmp_path, call="hold_with_others(sys.argv[1], 'sub-01')") as job:
         job.stdout.readline()
         assert integrity.hold_alone(tmp_path, ["sub-02"])
         assert not integrity.hold_alone(tmp_path, ["sub-01"])

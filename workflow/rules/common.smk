@@ -48,9 +48,9 @@ def runs_command():
 
 def made_of(scan):
     """What the results of one unit are made of."""
-    rois = ROI_CORRECTIONS.get(scan.unit.prefix, {})
+    corrected = ROI_CORRECTIONS.get(scan.unit.prefix, {})
     engines = {"networks": plan.networks(config), "tools": COHORT.tools, "fsl": FSL}
-    return plan.made_of(scan, config, ROOT, COHORT.sources, rois, engines)
+    return plan.made_of(scan, config, ROOT, COHORT.sources, corrected, engines)
 
 
 def begin_run():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -95,6 +96,12 @@ def stamp(sources: list[str], parameters: dict, fsl: str | None = None, **more) 
         "GeneratedBy": software() | ({"fsl": fsl} if fsl else {}),
         **more,
     }
+
+
+def content_hash(value) -> str:
+    """Short fingerprint of anything that JSON can hold."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def file_hash(path: str | Path) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +12,7 @@ from glymph.common import integrity
 from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
 from glymph.common.images import read_json, write_json
+from glymph.common.provenance import content_hash
 from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs import plan
 from glymph.inputs.config import ConfigError, check_config, check_places
@@ -84,15 +83,13 @@ class Cohort:
 
     def fingerprint(self) -> str:
         """Changes with the units, their files' names and what is left out; not with contents."""
-        text = json.dumps(
-            [
-                [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}, s.raters]
-                for s in self.scans
-            ]
-            + [sorted(self.left_out.items()), [str(one.stop) for one in self.unused]],
-            sort_keys=True,
+        units = [
+            [s.unit.prefix, s.files, {k: str(p) for k, p in s.problems.items()}, s.raters]
+            for s in self.scans
+        ]
+        return content_hash(
+            [*units, sorted(self.left_out.items()), [str(one.stop) for one in self.unused]]
         )
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def summary(self) -> list[str]:
         """Lines for the user at the start: what was found, and what is wrong with it."""
@@ -140,7 +137,7 @@ def index_place(config: dict) -> str:
     """Where a run keeps its index: one place in the output folder, or one for who is asked for."""
     if not of_subjects(config):
         return f"{config['output_dir']}/inputs/index.json"
-    labels = _hash({"labels": [str(label) for label in config["participant_label"]]})
+    labels = content_hash([str(label) for label in config["participant_label"]])
     return f"{config['output_dir']}/{integrity.RECORDS}/runs/{labels}/index.json"
 
 
@@ -241,7 +238,7 @@ def reread(config: dict, index: str) -> Cohort:
     Raises `CohortError` where the configuration is not that of the main process.
     """
     started = read_json(_start_file(index))
-    if started["config"] != _hash(config):
+    if started["config"] != content_hash(config):
         raise CohortError(
             "the configuration changed while the workflow was running; run the same command again"
         )
@@ -294,7 +291,7 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
         if free:
             write_index(cohort.scans, index, cohort.unused)
             noted = {"sources": cohort.sources, "tools": cohort.tools, "left_out": cohort.left_out}
-            write_json({"config": _hash(config)} | noted, _start_file(index))
+            write_json({"config": content_hash(config)} | noted, _start_file(index))
     except OSError as error:
         raise CohortError(
             f"cannot write to output_dir: {error}; set output_dir to a folder with space that you "
@@ -316,11 +313,6 @@ def start(cohort: Cohort, config: dict, index: str) -> None:
 def _start_file(index: str) -> Path:
     """What the jobs of a run must find as it was at its start."""
     return Path(index).with_name("sources.json")
-
-
-def _hash(config: dict) -> str:
-    text = json.dumps(config, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _without_future(scan: Scan) -> Scan:

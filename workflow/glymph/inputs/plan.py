@@ -8,8 +8,6 @@ listed with the reason.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -18,7 +16,7 @@ from glymph.common import integrity
 from glymph.common.bundle import folder_of
 from glymph.common.errors import Fault
 from glymph.common.images import read_json
-from glymph.common.provenance import code_hash, file_hash
+from glymph.common.provenance import code_hash, content_hash, file_hash
 from glymph.inputs.index import Scan
 
 SUBJECTS, COHORT = "subjects", "cohort"
@@ -47,7 +45,7 @@ REASONS = {
 def settings_hash(config: dict) -> str:
     """Fingerprint of the configuration as far as results of single units depend on it."""
     read = {key: value for key, value in config.items() if key not in OF_COHORT}
-    return _hash(json.dumps(read, sort_keys=True, default=str))
+    return content_hash(read)
 
 
 @cache
@@ -61,7 +59,7 @@ def science_hash(root: Path) -> str:
     own = sorted(found - {scripts / name for name in SCRIPTS_OF_COHORT})
     found = [p for p in (root / "resources").glob("*.yaml") if p.name not in DEFINITIONS_OF_COHORT]
     read = [*own, *sorted(found)]
-    return _hash("".join([*map(code_hash, own), *map(file_hash, read)]))
+    return content_hash([*map(code_hash, own), *map(file_hash, read)])
 
 
 def networks(config: dict) -> str:
@@ -78,7 +76,7 @@ def networks(config: dict) -> str:
 @cache
 def networks_hash(*bundles: Path) -> str:
     """Fingerprint of all files of these networks."""
-    return _hash("".join(integrity.checksum(b) if b.is_dir() else "absent" for b in bundles))
+    return content_hash([integrity.checksum(b) if b.is_dir() else "absent" for b in bundles])
 
 
 def files_of(scan: Scan) -> list[str]:
@@ -134,12 +132,8 @@ def why_unfinished(scan: Scan, folder: str | Path, made: dict) -> str:
     note, record = (Path(folder) / scan.unit.path("", n) for n in (NOTE, "metrics.json"))
     if not (note.is_file() and record.is_file()):
         return "not finished; run it with plan: subjects"
-    noted = read_json(note)
+    noted, now = read_json(note), finished(made, record)
     for key, reason in REASONS.items():
-        if noted[key] != finished(made, record)[key]:
+        if noted.get(key) != now[key]:
             return f"{reason}; run it again with plan: subjects"
     return ""
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.images import read_json
-from glymph.common.registry import metrics
+from glymph.common.registry import Metric, metrics
 
 STATS = (
     "analysed", "left_out", "demographics", "demographics_tests", "comparison", "pairs", "groups",
@@ -111,7 +111,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 SHORT = {
     "mmse": "MMSE", "moca": "MoCA", "age": "Age, years", "education": "Education, years",
-    "sex": "Sex", "site": "Site", "brain_volume_mm3": "Brain volume, ml",
+    "sex": "Sex", "site": "Site",
 }  # fmt: skip
 
 
@@ -122,8 +122,13 @@ def label(name: str) -> str:
     metric = metrics().get(name)
     if metric is None:
         return name.replace("_", " ")
-    unit = metric.shown_unit or metric.unit.replace("mm3", "mm³").replace("mm2", "mm²")
+    unit = _unit(metric)
     return metric.label if unit in ("1", "count") else f"{metric.label}, {unit}"
+
+
+def _unit(metric: Metric) -> str:
+    """The unit in which readers see a metric."""
+    return metric.shown_unit or metric.unit.replace("mm3", "mm³").replace("mm2", "mm²")
 
 
 def short_label(name: str) -> str:
@@ -140,7 +145,8 @@ def short_label(name: str) -> str:
         what = {"volume": "volume, mm³", "count": "number", "length": "length, mm",
                 "width": "width, mm"}  # fmt: skip
         if parts[2] == "fraction":
-            return f"{place.get(parts[1], parts[1])}{side} / {parts[3]} volume, ‰"
+            unit = f", {_unit(metrics()[name])}" if name in metrics() else ""
+            return f"{place.get(parts[1], parts[1])}{side} / {parts[3]} volume{unit}"
         return f"{place.get(parts[1], parts[1])}{side} {what.get(parts[2], parts[2])}"
     return label(name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glymph.common import fsl
 from glymph.report.results import Results, label, number, p_equals, short_label
-from glymph.stats.analysed import WHOLE
+from glymph.stats.analysed import WHOLE, said_sets
 
 CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
@@ -174,7 +174,7 @@ def missed(results: Results) -> dict[str, list[str]]:
             "Whether ALPS says more than the eigenvalue ratio of its regions could not be "
             "examined: the table has no such ratio (columns alps_l2_l3_left, _right, _mean)."
         )
-    notes = [f"{_upper(note)}." for note in results.notes if note.startswith("the features ")]
+    notes = [f"{_upper(n)}." for n in said_sets(plan["sets"], results.settings["features"])]
     return found | ({"Telling the groups apart": notes} if notes else {})
 
 

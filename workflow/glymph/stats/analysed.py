@@ -304,10 +304,10 @@ def _of_kind(name: str, common: list[str]) -> list[str]:
     return []
 
 
-def _said_sets(plan: Plan, wished: dict[str, list[str]]) -> list[str]:
-    """Which sets are made of other columns than the configuration names, or of none."""
+def said_sets(sets: dict[str, list[str]], wished: dict[str, list[str]]) -> list[str]:
+    """Which of the ``sets`` (`feature_sets`) have other columns than was ``wished``, or none."""
     found = []
-    for name, have in plan.sets.items():
+    for name, have in sets.items():
         lacking = f"the table has no {' or '.join(wished[name])}"
         if not have:
             found.append(f"the features {name} could not be used: {lacking}")
@@ -417,7 +417,7 @@ def select(
         if name not in plan.categorical:
             usable[name], wrong = _numbers(usable[name])
             notes += [f"{name}: '{value}' is not a number and counts as missing" for value in wrong]
-    notes += [*_said_sets(plan, settings["features"]), *_said_order(plan)]
+    notes += [*said_sets(plan.sets, settings["features"]), *_said_order(plan)]
     usable["group"] = pd.Categorical(usable["group"], plan.groups, ordered=True)
     ordered = order(usable, settings["sessions"])
     usable[NUMBER], usable[YEARS] = ordered.number, ordered.years

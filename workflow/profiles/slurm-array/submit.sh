@@ -11,7 +11,8 @@
 #   SUBJECTS_PER_TASK=1 TASKS_AT_ONCE=200 CPUS=2 MEM=8G MINUTES=180 COHORT_MEM=16G COHORT_MINUTES=240
 set -euo pipefail
 
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+here=$(realpath "${BASH_SOURCE[0]}") # profiles/ is a link: the repository is where the Snakefile is
+until [ -f "$here/Snakefile" ]; do here=$(dirname "$here"); done
 snakemake=(snakemake -s "$here/Snakefile" --workflow-profile "$here/profiles/default")
 
 if [ "${1:-}" = --task ]; then # what SLURM runs: the subjects of one task
