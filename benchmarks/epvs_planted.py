@@ -17,9 +17,10 @@ import numpy as np
 from epvs_synthesis import as_counted, configured
 from scipy import ndimage
 
-from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs.census import PROBABILITY, mask_of
 from glymph.epvs.segment import by_frangi, by_network, reading_of
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import load_bundle
 from glymph.simulate.epvs import Tube, footprint
 from glymph.simulate.space import Grid
 

@@ -22,12 +22,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from glymph.common.bundle import folder_of, load_bundle
 from glymph.epvs import atlas
 from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
 from glymph.epvs.segment import by_frangi, by_network, reading_of
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import load_bundle
 from glymph.train.images import ORDINARY, outside
 from glymph.train.samples import TOUCHED, whole_head
 

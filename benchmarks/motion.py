@@ -24,7 +24,8 @@ import numpy as np
 import pandas as pd
 
 from glymph.common.gradients import GradientTable, read_fsl
-from glymph.common.images import array, load, phase_axis
+from glymph.common.images import array, load
+from glymph.common.sidecars import phase_axis
 from glymph.common.spaces import apply_affine
 from glymph.dwi import currents, motion
 from glymph.dwi.tensor import brain_mask, fit

@@ -24,13 +24,14 @@ from scipy import ndimage
 
 from glymph.anat.brain import is_stripped
 from glymph.anat.vbnet import largest_filled, probability
-from glymph.common.bundle import folder_of, load_bundle
 from glymph.common.images import array, load
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs import census
 from glymph.epvs.lesions import bright_on_flair
 from glymph.epvs.prepare import Grid, resample, scaled
 from glymph.epvs.segment import by_network, reading_of
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import load_bundle
 
 POSES = {
     "as it lies": ((0, 0, 0), (0, 0, 0)),

@@ -6,7 +6,7 @@ import pytest
 
 from glymph.common.bids import Name, applicable, parse, same
 from glymph.common.errors import BadInput
-from glymph.common.images import metadata, phase_encoding, read_sidecar
+from glymph.common.sidecars import metadata, phase_encoding, read_sidecar
 
 DWI = "sub-01/ses-a/dwi/sub-01_ses-a_acq-x_run-01_dwi.nii.gz"
 

@@ -17,11 +17,13 @@ import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from glymph.common.bundle import NETWORK, load_bundle
 from glymph.common.errors import BadInput, Fault, read_stop
-from glymph.common.images import bounding_box, load_mask
+from glymph.common.given import load_mask
+from glymph.common.images import bounding_box
 from glymph.common.template import load_template
-from glymph.common.vbnet import VBNet
+from glymph.networks.bundle import NETWORK
+from glymph.networks.run import load_bundle
+from glymph.networks.vbnet import VBNet
 from tests.fuzzing import JSON, damaged, fuzz, image_bytes, images, refused, survives, with_fields
 
 SMALL = {"dims": 2, "inputs": 2, "classes": 2, "base": 4}
@@ -173,7 +175,7 @@ def test_pickled_code_is_not_run(tmp_path, kind):
         {"_target_": "os.system", "command": "touch '{mark}'"},
         "$__import__('os').system('touch {mark}')",
         {"_target_": NETWORK, **SMALL, "bottleneck": "$__import__('os').system('touch {mark}')"},
-        {"_target_": "glymph.common.vbnet.Residual"},
+        {"_target_": "glymph.networks.vbnet.Residual"},
     ],
 )
 def test_code_in_the_configuration_is_not_run(tmp_path, target):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from glymph.common.errors import BadInput, Stop, read_stop, write_stop
-from glymph.common.images import load, read_json, save, write_json
+from glymph.common.images import load, save
 from glymph.common.integrity import checksum
+from glymph.common.sidecars import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from glymph.common.errors import BadInput
-from glymph.common.images import mask_on
+from glymph.common.given import mask_on
 from glymph.epvs import lesions, regions, segment
 from tests.fuzzing import SHAPE, fuzz, image_bytes, images, refused, survives
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, as_share, load_mask, mask_on
+from glymph.common.given import as_share, load_mask, mask_on
+from glymph.common.images import array
 from glymph.epvs import lesions, maps
 from glymph.epvs.segment import segment
 

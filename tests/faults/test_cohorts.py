@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glymph.common.errors import read_stop
-from glymph.common.images import write_json
+from glymph.common.sidecars import write_json
 from glymph.inputs.check import check_anatomical, check_diffusion
 from glymph.inputs.index import read_index
 from glymph.metrics.exclusions import exclusions

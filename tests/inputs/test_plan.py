@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from glymph.common.errors import Fault
-from glymph.common.images import write_json
 from glymph.common.names import Unit
+from glymph.common.sidecars import write_json
 from glymph.inputs import plan
 from glymph.inputs.cohort import CohortError, index_place, prepare
 from glymph.inputs.index import Scan

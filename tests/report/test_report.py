@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from glymph.common.images import write_json
+from glymph.common.sidecars import write_json
 from glymph.epvs.agreement import MEASURES
 from glymph.metrics.agreement import summary
 from glymph.report import figures, page, tables, text, word

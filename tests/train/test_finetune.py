@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.vbnet import VBNet
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import Bundle, load_bundle
+from glymph.networks.vbnet import VBNet
 from glymph.train import samples
 from glymph.train.anatomy import draw_head
 from glymph.train.finetune import Example, check_base, crops, judge, make_task, split

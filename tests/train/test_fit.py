@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from glymph.common.bundle import load_bundle
+from glymph.networks.run import load_bundle
 from glymph.train.bundle import draw_curve, write_bundle
 from glymph.train.fit import Task, make_loss, train
 

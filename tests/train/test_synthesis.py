@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from glymph.common.bundle import PLANES
+from glymph.networks.bundle import PLANES
 from glymph.train import anatomy, images, objects, samples
 
 

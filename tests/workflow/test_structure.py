@@ -14,12 +14,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "workflow" / "glymph"
 STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc", "review", "stats", "report")
 ALLOWED = {
+    "inputs": {"networks"},
+    "anat": {"networks"},
+    "epvs": {"anat", "networks"},
     "metrics": {"inputs", "epvs"},
     "qc": {"alps"},
-    "epvs": {"anat"},
     "report": {"stats"},
     "review": {"metrics"},
-    "train": {"anat", "epvs"},
+    "train": {"anat", "epvs", "networks"},
 }
 """Stages whose types another one reads; everything else goes through files."""
 
@@ -36,7 +38,7 @@ def test_there_are_no_other_rooms():
     rules = {path.stem for path in (ROOT / "workflow" / "rules").glob("*.smk")}
     packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert rules == {*STAGES, "group", "train", "common"}  # group: the cohort's part of metrics
-    assert packages == {*STAGES, "common", "simulate", "train"}
+    assert packages == {*STAGES, "common", "networks", "simulate", "train"}
 
 
 def used_rooms(folder):
@@ -45,7 +47,7 @@ def used_rooms(folder):
             yield source, module.relative_to(PACKAGE).parts[0]
 
 
-@pytest.mark.parametrize("stage", [*STAGES, "common", "simulate", "train"])
+@pytest.mark.parametrize("stage", [*STAGES, "common", "networks", "simulate", "train"])
 def test_stages_import_only_what_is_shared(stage):
     allowed = {stage, "__init__.py"} | ALLOWED.get(stage, set())
     if stage != "simulate":

@@ -12,11 +12,12 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 sys.path.insert(0, str(ROOT / "workflow"))
 
-from glymph.common import bundle, fsl, names, provenance
+from glymph.common import fsl, names, provenance
 from glymph.common.errors import BadInput, Fault
 from glymph.epvs import command_line
 from glymph.inputs import cohort, plan
 from glymph.inputs.config import settle_types
+from glymph.networks import bundle
 from glymph.review import rois
 
 provenance.show_package_to_scripts()

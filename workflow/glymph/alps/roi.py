@@ -14,7 +14,8 @@ import numpy as np
 import yaml
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, bounding_box, volume
+from glymph.common.given import volume
+from glymph.common.images import array, bounding_box
 from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.spaces import apply_affine, map_points, voxel_sizes
 

@@ -12,7 +12,8 @@ from scipy import ndimage
 from glymph.anat import deepbet
 from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.errors import BadInput, Fault, brief
-from glymph.common.images import array, mask_on, volume
+from glymph.common.given import mask_on, volume
+from glymph.common.images import array
 from glymph.common.spaces import image_to_ants, voxel_sizes
 
 HEAD_HEIGHT_MM = 170.0
@@ -130,7 +131,8 @@ def second_mask(
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:
-    from glymph.common.bundle import folder_of, load_bundle
+    from glymph.networks.bundle import folder_of
+    from glymph.networks.run import load_bundle
 
     return largest_filled(probability(image, load_bundle(folder_of("brain", model), threads)) > 0.5)
 

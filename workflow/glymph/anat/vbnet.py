@@ -7,8 +7,8 @@ import numpy as np
 from nibabel.processing import resample_from_to, resample_to_output
 from scipy import ndimage
 
-from glymph.common.bundle import Bundle
 from glymph.common.images import array
+from glymph.networks.run import Bundle
 
 HEAD_HEIGHT_MM = 186.0
 """From the top of the head: what the network sees of it."""

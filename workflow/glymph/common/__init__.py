@@ -1,1 +1,1 @@
-"""What several stages share: errors, BIDS names, spaces, gradient tables, images, provenance."""
+"""What all stages share: errors, BIDS names, images and their spaces, tables, provenance, FSL."""

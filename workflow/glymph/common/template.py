@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, volume
+from glymph.common.given import volume
+from glymph.common.images import array
 
 BUNDLED = {
     "t1w": "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz",

@@ -9,7 +9,8 @@ import numpy as np
 
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
-from glymph.common.images import array, load, phase_axis, phase_encoding
+from glymph.common.images import array, load
+from glymph.common.sidecars import phase_axis, phase_encoding
 from glymph.common.spaces import apply_affine
 from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring

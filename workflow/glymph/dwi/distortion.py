@@ -13,7 +13,9 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.images import array, open_image, phase_encoding, values
+from glymph.common.given import open_image, values
+from glymph.common.images import array
+from glymph.common.sidecars import phase_encoding
 from glymph.common.spaces import apply_affine, image_axes, map_points, to_ants, voxel_sizes
 from glymph.dwi.fieldmap import b0_volume
 

@@ -12,7 +12,8 @@ import numpy as np
 from glymph.common.errors import BadInput, short
 from glymph.common.fsl import call, eddy_to_world, flirt_to_world, phase_vector, put
 from glymph.common.gradients import GradientTable, read_fsl, write_fsl
-from glymph.common.images import array, load, metadata, phase_encoding
+from glymph.common.images import array, load
+from glymph.common.sidecars import metadata, phase_encoding
 
 SHORTEST_S, LONGEST_S = 0.01, 0.2
 """What eddy accepts as total read-out time."""

@@ -10,8 +10,9 @@ import numpy as np
 
 from glymph.common.bids import applicable, stem
 from glymph.common.errors import BadInput
+from glymph.common.given import open_image
 from glymph.common.gradients import B0_MAX, read_bvals
-from glymph.common.images import metadata, open_image
+from glymph.common.sidecars import metadata
 
 SAME_GRID_MM = 0.1
 SAME_READOUT = 0.02

@@ -11,7 +11,8 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput, Fault, short
-from glymph.common.images import array, load, save, spatial, volume
+from glymph.common.given import volume
+from glymph.common.images import array, load, save, spatial
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs.command_line import MAYBE, PLACEHOLDER, SHELL, WIDTH, fill, named, programs
 from glymph.epvs.maps import on_grid

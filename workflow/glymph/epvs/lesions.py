@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from glymph.common.images import load, load_mask, spatial
+from glymph.common.given import load_mask
+from glymph.common.images import load, spatial
 from glymph.common.registry import checked
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs import atlas

@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput
-from glymph.common.images import as_share
+from glymph.common.given import as_share
 from glymph.epvs.prepare import Grid, resample
 
 LEAST_SHOWN = 0.5

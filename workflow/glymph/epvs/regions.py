@@ -11,15 +11,17 @@ from nibabel.processing import resample_from_to
 from scipy import ndimage
 
 from glymph.anat.register import to_subject
-from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput, short
-from glymph.common.images import array, load, volume
+from glymph.common.given import volume
+from glymph.common.images import array, load
 from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, read_itk_affine
 from glymph.common.template import Template
 from glymph.epvs import atlas
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.roof import find_roofs
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import Bundle, load_bundle
 
 GAP_MM3 = 150
 """Holes in a region up to this size are perivascular spaces or lesions and belong to it."""

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import nibabel as nib
 import numpy as np
 
-from glymph.common.bundle import Bundle, folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, bounding_box, volume
+from glymph.common.given import volume
+from glymph.common.images import array, bounding_box
 from glymph.epvs.census import PROBABILITY, Reading
 from glymph.epvs.maps import on_grid
 from glymph.epvs.ridge import lines
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import Bundle, load_bundle
 
 REACH = 3
 """Voxels (of 1 mm) around the regions: the networks and filters see this much more."""

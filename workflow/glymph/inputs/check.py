@@ -9,16 +9,9 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.errors import BadInput, brief, short
+from glymph.common.given import SMALLEST_MM, check_extent, open_image, stored_header, values
 from glymph.common.gradients import B0_MAX, GradientTable, read_fsl, select_shells
-from glymph.common.images import (
-    DIRECTIONS,
-    SMALLEST_MM,
-    check_extent,
-    open_image,
-    phase_encoding,
-    stored_header,
-    values,
-)
+from glymph.common.sidecars import DIRECTIONS, phase_encoding
 from glymph.common.spaces import apply_affine, image_axes, voxel_sizes
 
 MIN_DIRECTIONS = 6

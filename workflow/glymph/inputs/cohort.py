@@ -11,8 +11,8 @@ from pathlib import Path
 from glymph.common import integrity
 from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
-from glymph.common.images import read_json, write_json
 from glymph.common.provenance import content_hash
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs import plan
 from glymph.inputs.config import ConfigError, check_config, check_places

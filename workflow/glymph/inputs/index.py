@@ -17,8 +17,8 @@ from pathlib import Path
 
 from glymph.common.bids import applicable, listing
 from glymph.common.errors import BadInput, Stop, short
-from glymph.common.images import read_json, write_json
 from glymph.common.names import PREFIX_PATTERN, Unit
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs.choose import Rule, choose, settled, stranger
 from glymph.inputs.survey import DatasetError, Unused, survey

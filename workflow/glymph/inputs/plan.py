@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 
 from glymph.common import integrity
-from glymph.common.bundle import folder_of
 from glymph.common.errors import Fault
-from glymph.common.images import read_json
 from glymph.common.provenance import code_hash, content_hash, file_hash
+from glymph.common.sidecars import read_json
 from glymph.inputs.index import Scan
+from glymph.networks.bundle import folder_of
 
 SUBJECTS, COHORT = "subjects", "cohort"
 OF_COHORT = (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from glymph.common.errors import read_stop
-from glymph.common.images import read_json
 from glymph.common.names import Unit
 from glymph.common.provenance import software, software_hash
 from glymph.common.registry import checked
+from glymph.common.sidecars import read_json
 from glymph.metrics.flags import flags
 
 METHODS = ("registration", "distortion", "epvs_input", "epvs_lesions")

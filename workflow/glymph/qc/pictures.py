@@ -9,8 +9,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from glymph.common.images import array, load, read_json
+from glymph.common.images import array, load
 from glymph.common.names import region_names
+from glymph.common.sidecars import read_json
 from glymph.common.tables import read_tsv
 from glymph.common.template import load_template
 from glymph.qc import figures, thumbnails

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glymph.common.images import read_json
 from glymph.common.registry import Metric, metrics
+from glymph.common.sidecars import read_json
 
 STATS = (
     "analysed", "left_out", "demographics", "demographics_tests", "comparison", "pairs", "groups",

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from glymph.common.images import write_json
 from glymph.common.registry import metrics
+from glymph.common.sidecars import write_json
 from glymph.common.tables import write_tsv
 
 DEFINITIONS = Path(__file__).resolve().parents[3] / "resources" / "statistics.yaml"

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from glymph.common.bundle import CHANNELS
 from glymph.common.errors import BadInput
 from glymph.common.images import array, load
 from glymph.common.spaces import apply_affine, read_itk_affine
 from glymph.epvs.segment import channels_of
+from glymph.networks.bundle import CHANNELS
 from glymph.train.anatomy import Tissues
 from glymph.train.images import RANGES
 from glymph.train.objects import VARIED, plant_tubes

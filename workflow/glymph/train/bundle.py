@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 import glymph
-from glymph.common.bundle import CHANNELS, load_bundle
+from glymph.networks.bundle import CHANNELS, NETWORK
+from glymph.networks.run import load_bundle
 from glymph.train.samples import HEAD_SHAPE, LABEL_SHARE, REGION_SHAPE
 
 ABOUT = {
@@ -65,7 +66,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
     model = folder / "models" / "model.pt"
     torch.save({k: v.contiguous() for k, v in weights.items()}, model)
     inference = {
-        "network_def": {"_target_": "glymph.common.vbnet.VBNet", **settings["network"]},
+        "network_def": {"_target_": NETWORK, **settings["network"]},
         **(_slices(about, settings) if "planes" in about else {}),
         "window": about["window"],
         "overlap": about["overlap"],

@@ -8,11 +8,12 @@ from itertools import islice
 
 import numpy as np
 
-from glymph.common.bundle import CHANNELS, Bundle
 from glymph.common.errors import BadInput
 from glymph.epvs.agreement import compare
 from glymph.epvs.census import marked_by
 from glymph.epvs.segment import by_network, channels_of, reading_of
+from glymph.networks.bundle import CHANNELS
+from glymph.networks.run import Bundle
 from glymph.train import samples
 from glymph.train.fit import Task
 

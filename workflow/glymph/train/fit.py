@@ -16,7 +16,7 @@ import torch
 from monai.losses import DiceLoss, FocalLoss
 from torch.utils.data import DataLoader, IterableDataset
 
-from glymph.common.vbnet import VBNet
+from glymph.networks.vbnet import VBNet
 
 AVERAGING = 0.995
 CLIP = 1.0

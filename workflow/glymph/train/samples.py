@@ -9,9 +9,9 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.anat.vbnet import scaled
-from glymph.common.bundle import CHANNELS, PLANES
 from glymph.epvs import atlas
 from glymph.epvs.segment import channels_of
+from glymph.networks.bundle import CHANNELS, PLANES
 from glymph.train.anatomy import (
     Head,
     Tissues,

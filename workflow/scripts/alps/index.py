@@ -7,10 +7,11 @@ import numpy as np
 from glymph.alps.index import Limits, Space, compute
 from glymph.alps.roi import load_rois
 from glymph.common.errors import raised_in
-from glymph.common.images import array, load, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.names import region_names
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.spaces import read_itk_affine, rotation_part
 from glymph.common.tensors import as_matrices
 

@@ -5,9 +5,10 @@ import numpy as np
 
 from glymph.anat import mask_check
 from glymph.anat.brain import BY_USER, brain_mask, correct_bias, second_mask
-from glymph.common.images import array, load, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 
 
 def main(snakemake):

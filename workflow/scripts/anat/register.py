@@ -4,9 +4,10 @@ import nibabel as nib
 
 from glymph.anat import fnirt, mask_check, register
 from glymph.anat.brain import BY_USER
-from glymph.common.images import array, load, read_json, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.template import load_template
 
 

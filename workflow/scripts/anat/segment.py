@@ -1,9 +1,10 @@
 """Segment the tissues of a T1w brain (rule anat_segment)."""
 
 from glymph.anat.tissue import segment, volumes
-from glymph.common.images import array, load, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.template import load_template
 
 

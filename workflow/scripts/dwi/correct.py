@@ -4,9 +4,10 @@ import nibabel as nib
 import numpy as np
 
 from glymph.common.gradients import write_fsl
-from glymph.common.images import array, load, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.tables import write_tsv
 from glymph.dwi.correct import correct
 from glymph.dwi.motion import summary

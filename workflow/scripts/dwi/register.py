@@ -2,9 +2,10 @@
 
 import nibabel as nib
 
-from glymph.common.images import array, load, write_json
+from glymph.common.images import array, load
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.spaces import write_itk_affine
 from glymph.dwi.register import b0_to_t1w
 

@@ -1,8 +1,9 @@
 """Register b = 0 and FA to the template, for a unit without T1w (rule dwi_register_template)."""
 
-from glymph.common.images import array, load, write_json
+from glymph.common.images import array, load
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.template import load_template
 from glymph.dwi.register import to_template
 

@@ -1,9 +1,10 @@
 """Fit the diffusion tensor (rule dwi_tensor)."""
 
 from glymph.common.gradients import read_fsl
-from glymph.common.images import array, load, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.tensors import COMPONENTS
 from glymph.dwi import dtifit
 from glymph.dwi.tensor import fit, snr

@@ -1,8 +1,9 @@
 """Measure diffusion in the white matter as a whole (rule dwi_white_matter)."""
 
-from glymph.common.images import array, load, write_json
+from glymph.common.images import array, load
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.template import load_template
 from glymph.dwi.white_matter import normal_appearing, psmd
 

@@ -2,9 +2,11 @@
 
 import numpy as np
 
-from glymph.common.images import array, load, mask_on, write_json
+from glymph.common.given import mask_on
+from glymph.common.images import array, load
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.epvs.agreement import all_pairs
 from glymph.epvs.census import on_image
 

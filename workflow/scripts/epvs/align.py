@@ -3,9 +3,10 @@
 import nibabel as nib
 import numpy as np
 
-from glymph.common.images import array, load, spatial, write_json
+from glymph.common.images import array, load, spatial
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.spaces import write_itk_affine
 from glymph.epvs.align import align
 

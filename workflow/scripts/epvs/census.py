@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 
-from glymph.common.images import array, load, read_json, save, write_json
+from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.spaces import map_points
 from glymph.common.tables import write_tsv
 from glymph.epvs import census, quality

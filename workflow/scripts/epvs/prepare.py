@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from glymph.common.errors import BadInput
-from glymph.common.images import load, save, write_json
+from glymph.common.images import load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs.prepare import prepare, voxels
 

@@ -1,8 +1,9 @@
 """Find the EPVS regions of one brain (rule epvs_regions)."""
 
-from glymph.common.images import load, save, write_json
+from glymph.common.images import load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.template import load_template
 from glymph.epvs import regions
 

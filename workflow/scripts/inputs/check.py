@@ -1,7 +1,7 @@
 """Check one image of one unit (rule inputs_check)."""
 
-from glymph.common.images import write_json
 from glymph.common.job import run
+from glymph.common.sidecars import write_json
 from glymph.inputs.check import check_anatomical, check_diffusion
 
 

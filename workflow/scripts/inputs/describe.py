@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from glymph.common.images import write_json
 from glymph.common.job import run
+from glymph.common.sidecars import write_json
 from glymph.inputs.describe import IGNORED, README, SIDECARS, description
 
 

@@ -1,9 +1,9 @@
 """Collect the agreement with raters (rule metrics_agreement)."""
 
 from glymph.common.errors import read_stop
-from glymph.common.images import read_json, write_json
 from glymph.common.job import run
 from glymph.common.names import Unit
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.inputs.cohort import load_participants

@@ -1,7 +1,7 @@
 """Note what a unit was made of (rule metrics_finished)."""
 
-from glymph.common.images import write_json
 from glymph.common.job import run
+from glymph.common.sidecars import write_json
 from glymph.inputs.plan import finished
 
 

@@ -1,8 +1,8 @@
 """Make the cohort's tables (rule metrics_group)."""
 
-from glymph.common.images import read_json, write_json
 from glymph.common.job import run
 from glymph.common.provenance import software
+from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import write_tsv
 from glymph.inputs.cohort import load_participants, unmatched
 from glymph.inputs.index import read_index

@@ -1,8 +1,8 @@
 """Collect one unit's metrics (rule metrics_unit)."""
 
-from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.names import Unit
+from glymph.common.sidecars import write_json
 from glymph.metrics.unit import unit_record
 
 

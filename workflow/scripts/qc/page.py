@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from glymph.common.errors import read_stop
-from glymph.common.images import read_json
 from glymph.common.job import run
+from glymph.common.sidecars import read_json
 from glymph.qc.page import render
 from glymph.qc.pictures import pictures
 from glymph.qc.thumbnails import thumbnails

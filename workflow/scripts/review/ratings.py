@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.tables import write_tsv
 from glymph.review.definitions import columns, described
 from glymph.review.ratings import agreement, latest, read_ratings, rejected

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from glymph.common.images import write_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import write_json
 from glymph.common.tables import read_tsv
 from glymph.stats.analysed import cleaned, feature_sets, read, select, settle, without_rejected
 from glymph.stats.harmonise import combat

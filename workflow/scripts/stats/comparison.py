@@ -1,8 +1,8 @@
 """Compare the groups in every metric (rule stats_comparison)."""
 
-from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload
 from glymph.stats.comparison import compare_all
 from glymph.stats.sensitivity import sensitivity

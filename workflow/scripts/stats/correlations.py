@@ -1,8 +1,8 @@
 """Correlate metrics with scores, and ALPS with perivascular spaces (rule stats_correlations)."""
 
-from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.tables import write

@@ -1,8 +1,8 @@
 """Describe covariates and scores by group (rule stats_demographics)."""
 
-from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload
 from glymph.stats.demographics import table
 from glymph.stats.tables import write

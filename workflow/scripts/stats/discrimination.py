@@ -1,8 +1,8 @@
 """Cross-validate the discrimination of groups (rule stats_discrimination)."""
 
-from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload, same_rows
 from glymph.stats.discrimination import discriminate
 from glymph.stats.tables import write

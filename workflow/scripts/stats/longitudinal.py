@@ -1,8 +1,8 @@
 """Fit mixed models to subjects with several sessions (rule stats_longitudinal)."""
 
-from glymph.common.images import read_json
 from glymph.common.job import run
 from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload
 from glymph.stats.longitudinal import mixed_models
 from glymph.stats.tables import write

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
-from glymph.common.bundle import folder_of, load_bundle
 from glymph.common.errors import BadInput
-from glymph.common.images import array, load, volume
+from glymph.common.given import volume
+from glymph.common.images import array, load
 from glymph.common.job import run
 from glymph.common.provenance import file_hash
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.epvs.prepare import Grid, resample
+from glymph.networks.bundle import folder_of
+from glymph.networks.run import load_bundle
 from glymph.train.bundle import draw_curve, write_bundle
 from glymph.train.finetune import Example, check_base, judge, make_task
 from glymph.train.fit import device_of, train

@@ -1,14 +1,15 @@
 """The VB-Net against published parameter counts, and its bundles against tampering."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
-from glymph.common import bundle
 from glymph.common.errors import Fault
-from glymph.common.vbnet import VBNet
+from glymph.networks import bundle, run
+from glymph.networks.vbnet import VBNet
 
 
 @pytest.mark.parametrize(
@@ -38,27 +39,32 @@ def test_sides_must_be_multiples_of_the_stride():
 
 @pytest.mark.parametrize("name", ["brain", "regions", "epvs"])
 def test_shipped_bundle_is_whole_and_small(name):
-    loaded = bundle.load_bundle(bundle.folder_of(name, None), threads=1)
+    loaded = run.load_bundle(bundle.folder_of(name, None), threads=1)
     folder = bundle.MODELS / name
     assert (folder / "models" / "model.pt").stat().st_size < 25e6
     assert len((folder / "docs" / "README.md").read_text().split()) > 150
     assert loaded.title.startswith(f"glymph-{name} ")
 
 
-def test_changed_weights_are_refused(tmp_path):
-    import shutil
+def test_a_bundle_made_before_the_network_moved_still_runs(tmp_path):
+    folder = shutil.copytree(bundle.MODELS / "brain", tmp_path / "brain")
+    settings = folder / "configs" / "inference.json"
+    settings.write_text(settings.read_text().replace(bundle.NETWORK, "glymph.common.vbnet.VBNet"))
+    assert run.load_bundle(folder, threads=1).settings["network_def"]["dims"] == 3
 
+
+def test_changed_weights_are_refused(tmp_path):
     folder = tmp_path / "brain"
     shutil.copytree(bundle.MODELS / "brain", folder)
     weights = folder / "models" / "model.pt"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
     with pytest.raises(Fault, match="not those that the bundle's metadata name"):
-        bundle.load_bundle(folder, threads=1)
+        run.load_bundle(folder, threads=1)
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):
     with pytest.raises(Fault, match="no MONAI bundle") as error:
-        bundle.load_bundle(tmp_path, threads=1)
+        run.load_bundle(tmp_path, threads=1)
     assert str(error.value).startswith(str(tmp_path))
 
 
@@ -87,9 +93,9 @@ def test_every_plane_is_seen_along_its_own_axes(plane, along, across):
     logit = slope[along] + 10 * slope[across]
     inner = (slice(1, -1),) * 3
     # The windows are padded with -1, so the rims say something else.
-    found = bundle.Bundle(Slopes(), slices_of(plane), "test").probabilities(image)[1]
+    found = run.Bundle(Slopes(), slices_of(plane), "test").probabilities(image)[1]
     np.testing.assert_allclose(found[inner], 1 / (1 + np.exp(-logit)), atol=1e-5)
-    whole = bundle.Bundle(Slopes(), slices_of("axial", "coronal", "sagittal"), "test")
+    whole = run.Bundle(Slopes(), slices_of("axial", "coronal", "sagittal"), "test")
     views = np.array([whole.in_slices(image, name)[1] for name in bundle.PLANES])
     logits = np.log(views / (1 - views)).mean(axis=0)
     np.testing.assert_allclose(whole.probabilities(image)[1], 1 / (1 + np.exp(-logits)), atol=1e-5)
@@ -102,7 +108,7 @@ def test_windows_of_a_2d_network_cover_every_slice():
         def forward(self, x):
             return torch.cat([-x[:, :1], x[:, :1]], dim=1)
 
-    net = bundle.Bundle(Middle(), slices_of("axial", "coronal", "sagittal"), "test")
+    net = run.Bundle(Middle(), slices_of("axial", "coronal", "sagittal"), "test")
     image = np.random.default_rng(1).standard_normal((2, 30, 25, 7)).astype(np.float32)
     found = net.probabilities(image)
     assert found.shape == (2, 30, 25, 7)
@@ -111,7 +117,7 @@ def test_windows_of_a_2d_network_cover_every_slice():
 
 def test_whole_images_of_a_3d_network_are_padded_and_cut_back():
     settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0, "size": [32, 32, 32]}
-    net = bundle.Bundle(VBNet(3, 1, 3, base=4).eval(), settings, "test")
+    net = run.Bundle(VBNet(3, 1, 3, base=4).eval(), settings, "test")
     found = net.probabilities(np.zeros((1, 20, 33, 16), np.float32))
     assert found.shape == (3, 20, 33, 16)
     np.testing.assert_allclose(found.sum(0), 1, atol=1e-5)
@@ -127,7 +133,7 @@ def test_padding_is_the_same_on_both_sides():
             return torch.stack([torch.zeros_like(far), far])[None]
 
     settings = {"network_def": {"dims": 3}, "window": None, "overlap": 0.0, "size": [48, 32, 32]}
-    found = bundle.Bundle(Where(), settings, "x").probabilities(np.zeros((1, 20, 30, 34)))[1]
+    found = run.Bundle(Where(), settings, "x").probabilities(np.zeros((1, 20, 30, 34)))[1]
     np.testing.assert_allclose(found, found[::-1, ::-1, ::-1], atol=1e-6)
 
 

@@ -1,0 +1,1 @@
+"""Networks: the VB-Net, the bundles that carry its weights, and how they are run on images."""
