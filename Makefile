@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 # Without .pyc files every job would compile its libraries anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env dev demo test quick test-slurm test-nnunet docs lint format lock clean
+.PHONY: help env dev demo test quick test-slurm test-container test-nnunet docs lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -53,6 +53,9 @@ quick: $(DEV) ## while you write: 1,400 tests in two minutes
 
 test-slurm: $(DEV) ## as root on Debian: start a SLURM on this machine and run the workflow through it
 	GLYMPH_SLURM=1 $(BIN)/python -m pytest -q -rsP tests/slurm
+
+test-container: $(DEV) ## as root on Debian with buildah and mmdebstrap: build the Dockerfile, run a subject in it
+	GLYMPH_CONTAINER=1 $(BIN)/python -m pytest -q -rsP tests/container
 
 # One command, or torchvision brings another torch; where there is a CPU build of it, pip takes that.
 test-nnunet: $(DEV) ## install nnU-Net (in an environment of its own), train it and run the workflow with it
