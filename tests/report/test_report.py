@@ -11,13 +11,17 @@ import pytest
 from glymph.common.sidecars import write_json
 from glymph.epvs.agreement import MEASURES
 from glymph.metrics.agreement import summary
-from glymph.report import figures, page, tables, text, word
+from glymph.report import figures, page, text, word
+from glymph.report.contents import all_tables
 from glymph.report.results import fixed, load_results, number, p_text, short_label
+from glymph.stats import roc
 from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
 from glymph.stats.demographics import table
 from glymph.stats.discrimination import discriminate
 from glymph.stats.longitudinal import mixed_models
+from glymph.stats.mediation import mediate
+from glymph.stats.regression import moderated, nested
 from glymph.stats.sensitivity import sensitivity
 from glymph.stats.tables import write
 from tests.stats.conftest import draw, make  # noqa: F401
@@ -41,9 +45,14 @@ def report_on(make, tmp_path):  # noqa: F811
             "alps_epvs": alps_with_epvs(part, plan), "discrimination": found["auc"],
             "roc": found["roc"], "calibration": found["calibration"],
             "auc_differences": found["differences"],
+            "markers": roc.markers(part, plan),
+            "marker_differences": roc.differences(part, plan),
+            "regression": nested(part, plan),
+            "mediation": mediate(part, plan, settings),
             "sensitivity": sensitivity(part, plan, settings),
             "longitudinal": mixed_models(cohort.everything, plan),
         }  # fmt: skip
+        rows["moderation"], rows["simple_slopes"] = moderated(part, plan)
         for name, content in rows.items():
             write(name, content, tmp_path / f"{name}.tsv", {})
         write_json({"plan": vars(plan), "notes": cohort.notes}, tmp_path / "decisions.json")
@@ -73,14 +82,14 @@ def test_without_any_test_the_report_still_stands(report_on):
     first, second = text.main_result(results)
     assert "No metric could be compared" in first
     assert "No correlation" in second
-    found = tables.all_tables(results)
+    found = all_tables(results)
     assert "not tested: no group has a second subject" in str(found["alps"].rows)
     assert isinstance(figures.draw_all(results), dict)
 
 
 def test_table_4_holds_the_numbers_of_the_tsv(report_on):
     results = report_on(draw({"AD": 20, "MCI": 12, "NC": 18}))
-    shown = tables.all_tables(results)["alps"]
+    shown = all_tables(results)["alps"]
     row = dict(zip(shown.head, shown.rows[0], strict=True))
     test = results["comparison"].set_index("metric").loc["alps_native_mean"]
     assert f"F({test['df1']:.0f}, {test['df2']:.0f}) = {test['statistic']:.2f}" in row["test"]
@@ -92,7 +101,7 @@ def test_table_4_holds_the_numbers_of_the_tsv(report_on):
 
 
 def test_all_zero_regions_say_why(report_on):
-    shown = tables.all_tables(report_on(draw({"AD": 9, "NC": 9})))["epvs"]
+    shown = all_tables(report_on(draw({"AD": 9, "NC": 9})))["epvs"]
     row = next(r for r in shown.rows if "CSO-EPVS" in r[0])
     assert "not tested: all values are equal" in row
 
@@ -214,7 +223,7 @@ def test_agreement_gives_table_2_and_figure_3_of_the_union_alone(report_on, tmp_
     rows = rows_of_agreement()
     results.tables["agreement"] = pd.DataFrame(rows)
     results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
-    assert "Table 2" in tables.all_tables(results)["agreement"].title
+    assert "Table 2" in all_tables(results)["agreement"].title
     first = figures.agreement(results).axes[0]
     heights = np.concatenate([c.get_offsets()[:, 1] for c in first.collections
                               if len(c.get_offsets()) > 1])  # fmt: skip
@@ -269,7 +278,7 @@ def test_no_name_becomes_markup(evil_report):
     assert '"><script' not in shown
     assert shown.count("<script>") == 1, "the page's own"
     assert shown.count("alert(1)") > 30, "the names themselves are shown"
-    assert any(EVIL[:8] in r[0] for r in tables.all_tables(evil_report)["left_out"].rows)
+    assert any(EVIL[:8] in r[0] for r in all_tables(evil_report)["left_out"].rows)
 
 
 def test_no_name_breaks_figures_or_the_word_file(evil_report, tmp_path):
@@ -315,7 +324,7 @@ def test_values_are_shown_in_units_that_people_read(report_on):
     frame = draw({"AD": 9, "NC": 9})
     frame["epvs_total_fraction_brain"] = frame["epvs_total_volume_mm3"] / 1.2e6
     results = report_on(frame, metrics=["epvs_total_fraction_brain", "alps_native_mean"])
-    shown = tables.all_tables(results)["epvs"]
+    shown = all_tables(results)["epvs"]
     assert shown.rows[0][0] == "EPVS / brain volume, ‰"
     group = results["groups"].query("metric == 'epvs_total_fraction_brain' and group == 'AD'")
     own = frame.loc[frame["group"] == "AD", "epvs_total_fraction_brain"]
@@ -342,7 +351,7 @@ def test_what_a_table_lacks_is_said_where_it_is_missed(report_on):
 def test_correlations_are_a_matrix_with_the_rows_behind_a_fold(report_on):
     frame = draw({"AD": 12, "NC": 12})
     frame.loc[frame["group"] == "AD", "moca"] = 20
-    found = tables.all_tables(report_on(frame, covariates=[]))
+    found = all_tables(report_on(frame, covariates=[]))
     matrix, rows = found["correlations_alps"], found["correlations_alps_rows"]
     columns = [f"{y}, {g}" for y in ("MMSE", "MoCA") for g in ("all", "NC", "AD")]
     assert matrix.head == ["", *columns]

@@ -14,7 +14,11 @@ SETTINGS = {
     "scores": ["mmse", "moca"], "covariates": ["age", "sex", "education"], "categorical": ["sex"],
     "test": "auto", "correlation": "pearson", "alpha": 0.05, "session": "first", "sessions": [],
     "site": "none",
-    "features": {"ALPS": ["alps_native_mean"], "EPVS": ["epvs_total_volume_mm3"]}, "folds": 5,
+    "features": {"ALPS": ["alps_native_mean"], "EPVS": ["epvs_total_volume_mm3"]},
+    "moderators": ["group", "sex", "education"],
+    "mediation": [
+        {"from": "epvs_total_volume_mm3", "through": "alps_native_mean", "to": "mmse"}
+    ], "folds": 5,
     "repeats": 2, "permutations": 9, "regularisation": 1.0, "scatter": "raw", "colours": {},
     "seed": 1,
 }  # fmt: skip

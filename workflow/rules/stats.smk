@@ -6,7 +6,9 @@ OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is 
          group/stats/{comparison,pairs,groups}.tsv                       Tables 3 and 4
          group/stats/sensitivity.tsv                                     one choice changed at a time
          group/stats/{correlations,alps_beyond_ratio,alps_epvs}.tsv      Figures 4 and 5
+         group/stats/{regression,moderation,simple_slopes,mediation}.tsv
          group/stats/{discrimination,roc,calibration,auc_differences}.tsv
+         group/stats/{markers,marker_differences}.tsv                    single metrics
          group/stats/longitudinal.tsv                                    several sessions
          Beside every table a JSON that describes its columns.
 """
@@ -40,6 +42,8 @@ rule stats_cohort:
             "covariates",
             "categorical",
             "features",
+            "moderators",
+            "mediation",
             "session",
             "sessions",
             "site",
@@ -136,6 +140,33 @@ rule stats_correlations:
         "../scripts/stats/correlations.py"
 
 
+rule stats_regression:
+    """Regress scores on metrics: nested models, moderators, mediation."""
+    input:
+        analysed=rules.stats_cohort.output.analysed,
+        decisions=rules.stats_cohort.output.decisions,
+    output:
+        models=f"{STATS}/regression.tsv",
+        moderation=f"{STATS}/moderation.tsv",
+        simple_slopes=f"{STATS}/simple_slopes.tsv",
+        mediation=f"{STATS}/mediation.tsv",
+    log:
+        f"{OUT}/logs/stats_regression.log",
+    conda:
+        env("stats")
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(15),
+    params:
+        settings=stats_settings("mediation", "seed"),
+        code=code("stats/regression.py"),
+        definitions=statistics_definitions(),
+    message:
+        "Regress scores on metrics"
+    script:
+        "../scripts/stats/regression.py"
+
+
 rule stats_discrimination:
     """Cross-validate the discrimination of groups by ALPS, perivascular spaces and both."""
     input:
@@ -147,6 +178,8 @@ rule stats_discrimination:
         roc=f"{STATS}/roc.tsv",
         calibration=f"{STATS}/calibration.tsv",
         auc_differences=f"{STATS}/auc_differences.tsv",
+        markers=f"{STATS}/markers.tsv",
+        marker_differences=f"{STATS}/marker_differences.tsv",
     log:
         f"{OUT}/logs/stats_discrimination.log",
     conda:

@@ -10,36 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from glymph.report import text
+from glymph.report.contents import SECTIONS, all_tables
 from glymph.report.results import Results
-from glymph.report.tables import all_tables
 
 TEMPLATES = Path(__file__).parent
-SECTIONS = {
-    "Who was analysed": (["demographics"], ["cohort"]),
-    "Agreement with raters": (["agreement"], ["agreement"]),
-    "Enlarged perivascular spaces": (["epvs"], ["groups_epvs"]),
-    "ALPS": (["alps"], ["groups_alps"]),
-    "Other metrics": (["other"], ["groups_other"]),
-    "Cognition": (
-        [
-            f"{name}{rows}"
-            for name in (
-                "correlations_alps",
-                "alps_beyond_ratio",
-                "correlations_epvs",
-                "correlations_other",
-            )
-            for rows in ("", "_rows")
-        ],
-        ["scores_alps", "scores_epvs"],
-    ),
-    "ALPS and perivascular spaces": (["alps_epvs"], ["correlations"]),
-    "Telling the groups apart": (["discrimination", "auc_differences"], ["roc", "calibration"]),
-    "Several sessions": (["longitudinal"], []),
-    "Assumptions and sensitivity": (["assumptions"], ["sensitivity"]),
-    "Who was left out": (["left_out"], []),
-}
-"""Tables and figures of every section; what does not exist is passed over."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from glymph.common.sidecars import read_json
 STATS = (
     "analysed", "left_out", "demographics", "demographics_tests", "comparison", "pairs", "groups",
     "correlations", "alps_beyond_ratio", "alps_epvs", "discrimination", "roc", "calibration",
-    "auc_differences", "sensitivity", "longitudinal",
+    "auc_differences", "markers", "marker_differences", "regression", "moderation",
+    "simple_slopes", "mediation", "sensitivity", "longitudinal",
 )  # fmt: skip
 PALETTE = ("#004488", "#ddaa33", "#bb5566", "#000000", "#88ccee", "#44aa99", "#aaaaaa")
 """Told apart by the colour-blind and, by lightness, in grey (the first three: Paul Tol's high
@@ -80,6 +81,7 @@ VALUES = {
     "groups": ("metric", "mean", "sd", "sem", "median", "q1", "q3", "minimum", "maximum",
                "adjusted_mean", "adjusted_se"),
     "demographics": ("variable", "mean", "sd", "sem", "median", "q1", "q3", "minimum", "maximum"),
+    "markers": ("metric", "cut"),
     "longitudinal": ("metric", "estimate", "low", "high"),
 }  # fmt: skip
 """Of the tables with values in the unit of a metric: the column that names it, and those values."""
@@ -99,8 +101,9 @@ def in_shown_units(name: str, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-TEXT = ("participant_id", "session_id", "group", "group1", "group2", "level", "features", "result",
-        "reference")  # fmt: skip
+TEXT = ("participant_id", "session_id", "group", "group1", "group2", "level", "model", "features",
+        "result", "reference", "features1", "features2", "x", "y", "moderator",
+        "mediator")  # fmt: skip
 """Columns that stay text even where all their entries look like numbers."""
 
 

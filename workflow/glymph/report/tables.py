@@ -303,28 +303,3 @@ def longitudinal(results: Results) -> Table | None:
                      _text(r["note"]).replace("n/a", "")])  # fmt: skip
     head = ["", "term", "estimate", "95 % CI", "P", "subjects", "sessions", "note"]
     return Table("longitudinal", "Change over sessions (mixed models)", head, rows)
-
-
-def all_tables(results: Results) -> dict[str, Table]:
-    """Every table that the data allow, by name, in the order of the report."""
-    found = [
-        demographics(results),
-        agreement(results),
-        comparison(results, results.metrics("epvs_"), "epvs",
-                   "Table 3. Enlarged perivascular spaces by group"),
-        comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),
-        comparison(results, results.other_metrics, "other", "Other metrics by group"),
-        assumptions(results),
-        *correlations(results, results.metrics("epvs_"), "correlations_epvs",
-                     "Perivascular spaces and cognition"),
-        *correlations(results, results.metrics("alps_"), "correlations_alps", "ALPS and cognition"),
-        *correlations(results, results.other_metrics, "correlations_other",
-                     "Other metrics and cognition"),
-        beyond_ratio(results),
-        alps_epvs(results),
-        discrimination(results),
-        auc_differences(results),
-        longitudinal(results),
-        left_out(results),
-    ]  # fmt: skip
-    return {table.name: table for table in found if table is not None}

@@ -210,6 +210,26 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
         f"{method} partial correlation given the covariates, ALPS to perivascular spaces by "
         "Spearman correlation, plain and partial."
     )
+    moderators = [_lower(label(m).split(",")[0]) for m in plan["moderators"]]
+    if len(results["regression"]):
+        found.append(
+            "Scores were regressed on each metric by linear models with the metric alone, with the "
+            "covariates, and with the groups too; collinearity was judged by the metric's variance "
+            "inflation, influence by Cook's distance, with the coefficient repeated without "
+            "subjects above 4 / n. Moderation was tested by interactions of the metric with "
+            f"{_listed(moderators or ['nothing'])}."
+        )
+    if results["mediation"]["beta"].notna().any():
+        found.append(
+            "Mediation was decomposed by linear models given the covariates; the indirect path has "
+            "percentile intervals of 5,000 bootstrap resamples of the subjects."
+        )
+    if results["markers"]["auc"].notna().any():
+        found.append(
+            "Single metrics told pairs of groups apart by the area under the ROC curve of the "
+            "cohort itself, with DeLong's variance for intervals, tests against 0.5 and "
+            "comparisons of areas, and Youden's cut."
+        )
     found.append(
         "Groups were discriminated by logistic regression with an L2 penalty "
         f"(C = {settings['regularisation']:g}) on standardised features, in {settings['repeats']} "

@@ -12,8 +12,9 @@ from docx.oxml import OxmlElement
 from docx.shared import Inches, Pt
 
 from glymph.report import text
+from glymph.report.contents import all_tables
 from glymph.report.results import Results
-from glymph.report.tables import Table, all_tables
+from glymph.report.tables import Table
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML, and so a Word file, cannot hold."""

@@ -52,9 +52,10 @@ class Plan:
     """What is analysed: the ``stats`` part of the configuration, settled against a table.
 
     ``metrics``, ``scores`` and ``covariates`` name columns that the table has, ``absent`` those
-    that it lacks, ``also`` further metrics of sensitivity analyses and feature sets. ``sets`` are
-    the columns of each set of features (`feature_sets`). ``basis`` says what put the groups in
-    order; "" where the configuration did.
+    that it lacks, ``also`` further metrics of sensitivity analyses, feature sets and mediation.
+    ``sets`` are the columns of each set of features (`feature_sets`), ``moderators`` columns of
+    people that may change what a metric has to do with a score, "group" among them. ``basis`` says
+    what put the groups in order; "" where the configuration did.
     """
 
     groups: list[str]
@@ -65,12 +66,14 @@ class Plan:
     absent: list[str] = field(default_factory=list)
     also: list[str] = field(default_factory=list)
     sets: dict[str, list[str]] = field(default_factory=dict)
+    moderators: list[str] = field(default_factory=list)
     basis: str = ""
 
     @property
     def columns(self) -> list[str]:
         """Columns that enter the analyses, each once."""
-        return list(dict.fromkeys([*self.scores, *self.covariates, *self.metrics, *self.also]))
+        named = [*self.scores, *self.covariates, *self.metrics, *self.also, *self.moderators]
+        return [name for name in dict.fromkeys(named) if name != "group"]
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,8 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     """
     wanted, basis = _groups(frame, settings, groups)
     filled = [name for name in frame if frame[name].notna().any()]
-    wishes = {k: list(dict.fromkeys(settings[k])) for k in ("metrics", "scores", "covariates")}
+    kinds = ("metrics", "scores", "covariates", "moderators")
+    wishes = {k: list(dict.fromkeys(settings[k])) for k in kinds}
     if settings["site"] == "covariate" and "site" not in wishes["covariates"]:
         wishes["covariates"].append("site")
     columns = {k: [n for n in names if n in filled] for k, names in wishes.items()}
@@ -262,11 +266,14 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     absent += [n for k, names in settings["features"].items() if set(names) & set(sets[k])
                for n in names if n not in filled]  # fmt: skip
     covariates = columns["covariates"]
+    people = dict.fromkeys([*covariates, *(n for n in columns["moderators"] if n != "group")])
     categorical = [
-        name for name in covariates if name in settings["categorical"] or not _numeric(frame[name])
+        name for name in people if name in settings["categorical"] or not _numeric(frame[name])
     ]
     wider = [v for m in columns["metrics"] for v in [*alps_versions(m), ratio_of(m)]] + features
-    also = [n for n in dict.fromkeys(wider) if n in filled and n not in columns["metrics"]]
+    wider += [name for triple in settings["mediation"] for name in triple.values()]
+    known = {n for names in columns.values() for n in names}
+    also = [n for n in dict.fromkeys(wider) if n in filled and n not in known]
     return Plan(
         groups=wanted,
         metrics=columns["metrics"],
@@ -276,6 +283,7 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         absent=list(dict.fromkeys(absent)),
         also=also,
         sets=sets,
+        moderators=columns["moderators"],
         basis=basis,
     )
 

@@ -5,8 +5,8 @@ def stats_tables(wildcards):
     """Every table of stage stats, so that the report is made anew when one changes."""
     return [
         path
-        for name in ("cohort", "demographics", "comparison", "correlations", "discrimination",
-                     "longitudinal")
+        for name in ("cohort", "demographics", "comparison", "correlations", "regression",
+                     "discrimination", "longitudinal")
         for path in getattr(rules, f"stats_{name}").output
     ]  # fmt: skip
 

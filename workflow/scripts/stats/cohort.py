@@ -17,7 +17,9 @@ def main(snakemake):
     frame = read(snakemake.input.table, params.columns)
     sets = feature_sets(settings["features"], frame)
     features = sum([*settings["features"].values(), *sets.values()], [])
-    wanted = [*settings["metrics"], *settings["scores"], *settings["covariates"], *features]
+    named = [settings[k] for k in ("metrics", "scores", "covariates", "moderators")]
+    named += [list(triple.values()) for triple in settings["mediation"]]
+    wanted = list(dict.fromkeys(sum(named, []) + features))
     frame, cells = cleaned(frame, wanted, params.ranges)
     frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
     plan = settle(frame, settings, params.groups)

@@ -5,6 +5,7 @@ from glymph.common.provenance import stamp
 from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload, same_rows
 from glymph.stats.discrimination import discriminate
+from glymph.stats.roc import differences, markers
 from glymph.stats.tables import write
 
 
@@ -19,6 +20,8 @@ def main(snakemake):
     write("discrimination", found["auc"], out.auc, made)
     write("roc", found["roc"], out.roc, made)
     write("calibration", found["calibration"], out.calibration, made)
+    write("markers", markers(frame, plan), out.markers, made)
+    write("marker_differences", differences(frame, plan), out.marker_differences, made)
     write("auc_differences", found["differences"], out.auc_differences, made)
 
 

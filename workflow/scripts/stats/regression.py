@@ -1,0 +1,24 @@
+"""Regress scores on metrics: nested models, moderators, mediation (rule stats_regression)."""
+
+from glymph.common.job import run
+from glymph.common.provenance import stamp
+from glymph.common.sidecars import read_json
+from glymph.stats.analysed import reload
+from glymph.stats.mediation import mediate
+from glymph.stats.regression import moderated, nested
+from glymph.stats.tables import write
+
+
+def main(snakemake):
+    source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
+    frame, plan = reload(source.analysed, read_json(source.decisions)["plan"])
+    made = stamp([source.analysed], dict(settings))
+    tests, slopes = moderated(frame, plan)
+    write("regression", nested(frame, plan), out.models, made)
+    write("moderation", tests, out.moderation, made)
+    write("simple_slopes", slopes, out.simple_slopes, made)
+    write("mediation", mediate(frame, plan, settings), out.mediation, made)
+
+
+if __name__ == "__main__":
+    run(main, snakemake, leave_stops=False)  # noqa: F821
