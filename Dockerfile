@@ -17,7 +17,8 @@ COPY envs envs
 COPY resources resources
 COPY workflow workflow
 RUN ln -s workflow/profiles profiles && python -m compileall -q workflow
-ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/glymph/workflow HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
+# USER: who runs it may have no name in here (docker run -u), and Python asks for one
+ENV USER=glymph PATH=/opt/venv/bin:$PATH PYTHONPATH=/opt/glymph/workflow HOME=/tmp MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /data
 ENTRYPOINT ["snakemake", "-s", "/opt/glymph/Snakefile"]
 CMD ["--help"]

@@ -39,7 +39,8 @@ def planned(output):
 
 RULES = (
     "stats_cohort", "stats_demographics", "stats_comparison", "stats_correlations",
-    "stats_regression", "stats_discrimination", "stats_longitudinal", "report_figures", "report_page",
+    "stats_regression", "stats_discrimination", "stats_longitudinal", "report_figures",
+    "report_page",
 )  # fmt: skip
 STATISTICS = dict.fromkeys(RULES, 1)
 COHORT = {"metrics_group": 1, "review_page": 1, **STATISTICS}

@@ -72,6 +72,7 @@ rule report_page:
         code=code("report/page.py"),
         definitions=statistics_definitions(),
         layout=provenance.file_hash(ROOT / "workflow" / "glymph" / "report" / "report.html.j2"),
+        published=provenance.file_hash(ROOT / "resources" / "published.yaml"),
     message:
         "Write the report"
     script:

@@ -30,7 +30,7 @@ STAGES = ("inputs", "anat", "epvs", "dwi", "alps", "metrics", "qc")
 SCRIPTS_OF_COHORT = (
     "inputs/describe.py", "inputs/validate.py", "metrics/group.py", "metrics/agreement.py",
 )  # fmt: skip
-DEFINITIONS_OF_COHORT = ("participants.yaml", "review.yaml", "statistics.yaml")
+DEFINITIONS_OF_COHORT = ("participants.yaml", "review.yaml", "statistics.yaml", "published.yaml")
 NOTE = "finished.json"
 REASONS = {
     "settings": "made with another configuration",

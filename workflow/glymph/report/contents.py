@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from glymph.report import models, tables
+from glymph.report import models, published, tables
 from glymph.report.results import Results
 
 SECTIONS = {
     "Who was analysed": (["demographics"], ["cohort"]),
     "Agreement with raters": (["agreement"], ["agreement"]),
     "Enlarged perivascular spaces": (["epvs"], ["groups_epvs"]),
-    "ALPS": (["alps"], ["groups_alps"]),
+    "ALPS": (["alps", "published"], ["groups_alps"]),
     "Other metrics": (["other"], ["groups_other"]),
     "Cognition": (
         [
@@ -46,6 +46,7 @@ def all_tables(results: Results) -> dict[str, tables.Table]:
                    "Table 3. Enlarged perivascular spaces by group"),
         tables.comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),
         tables.comparison(results, results.other_metrics, "other", "Other metrics by group"),
+        published.beside(results),
         tables.assumptions(results),
         *tables.correlations(results, results.metrics("epvs_"), "correlations_epvs",
                              "Perivascular spaces and cognition"),

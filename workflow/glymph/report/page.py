@@ -60,6 +60,7 @@ def render(
         groups=" / ".join(results.groups),
         main=text.main_result(results),
         who=text.who(results),
+        flow=text.flow(results),
         sections=sections,
         methods=text.methods(results, imaging, provenance["software"]),
         citations=text.citations(results, imaging),

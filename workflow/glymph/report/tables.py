@@ -85,6 +85,11 @@ def _row_of(part: pd.DataFrame, group: str):
     return found.iloc[0] if len(found) else None
 
 
+def of_group(part: pd.DataFrame, group: str, means: bool) -> str:
+    """A metric within a group: mean ± standard deviation, or median (quartiles)."""
+    return (_value if means else _median)(_row_of(part, group))
+
+
 def agreement(results: Results) -> Table | None:
     """Table 2, where there are raters."""
     if "agreement_summary" not in results.tables or not len(results["agreement_summary"]):
@@ -116,8 +121,7 @@ def comparison(results: Results, metrics: list[str], name: str, title: str) -> T
     for metric in metrics:
         test, part = tests.loc[metric], groups[groups["metric"] == metric]
         mine = pairs[pairs["metric"] == metric]
-        shown = _value if test["test"] == "ANCOVA" else _median
-        cells = [shown(_row_of(part, g)) for g in results.groups]
+        cells = [of_group(part, g, test["test"] == "ANCOVA") for g in results.groups]
         effect = ""
         if pd.notna(test["effect"]):
             mark = {"partial eta2": "η²p", "epsilon2": "ε²"}[test["effect_name"]]

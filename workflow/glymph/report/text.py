@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from glymph.common import fsl
 from glymph.report.results import Results, label, number, p_equals, short_label
-from glymph.stats.analysed import WHOLE, said_sets
+from glymph.stats.analysed import IDENTITY, WHOLE, said_sets
 
 CITATIONS = {
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
@@ -38,7 +40,7 @@ CAPTIONS = {
     "scores_epvs": "Perivascular spaces and cognition (Figure 4 of the study), the first six "
     "metrics of the configuration. R² and P: partial correlation given the covariates, all groups "
     "together. Line: least squares.",
-    "scores_alps": "ALPS and cognition (Figure 5 of the study), drawn as before.",
+    "scores_alps": "ALPS and cognition (Figure 5 of the study), drawn as Figure 4.",
     "correlations": "Spearman correlation between all metrics and scores, all groups together, "
     "without covariates.",
     "roc": "Cross-validated ROC of every pair of groups: mean over the test folds; the shade is "
@@ -151,6 +153,25 @@ def who(results: Results) -> list[str]:
     elsewhere = [line for lines in missed(results).values() for line in lines]
     notes = [f"{_upper(note)}." for note in results.notes]
     return lines + [note for note in notes if note not in elsewhere]
+
+
+def flow(results: Results) -> dict:
+    """Who was in and out, for a flow chart: ``total`` subject-sessions, ``out`` (number, reason) of
+    those that are not analysed, and ``groups`` (name, number) of those that are."""
+    inside = set(results["analysed"][IDENTITY].fillna("").itertuples(index=False, name=None))
+    reasons: dict[tuple, str] = {}
+    for row in results["left_out"].fillna("").itertuples(index=False):
+        who = (row.participant_id, row.session_id)
+        if who not in inside:  # some stay with what a rater has not rejected
+            reasons.setdefault(who, row.reason)
+    counts = Counter(reasons.values())
+    sizes = results["analysed"]["group"].value_counts()
+    return {
+        "total": len(inside) + len(reasons),
+        "out": [(n, reason) for reason, n in counts.most_common()],
+        "analysed": len(inside),
+        "groups": [(group, int(sizes.get(group, 0))) for group in results.groups],
+    }
 
 
 def missed(results: Results) -> dict[str, list[str]]:
