@@ -17,6 +17,7 @@ from glymph.report.results import fixed, load_results, number, p_text, short_lab
 from glymph.stats import roc
 from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
+from glymph.stats.counts import rates
 from glymph.stats.demographics import table
 from glymph.stats.discrimination import discriminate
 from glymph.stats.longitudinal import mixed_models
@@ -48,6 +49,7 @@ def report_on(make, tmp_path):  # noqa: F811
             "markers": roc.markers(part, plan),
             "marker_differences": roc.differences(part, plan),
             "regression": nested(part, plan),
+            "counts": rates(part, plan),
             "mediation": mediate(part, plan, settings),
             "sensitivity": sensitivity(part, plan, settings),
             "longitudinal": mixed_models(cohort.everything, plan),

@@ -12,7 +12,8 @@ from glymph.stats.analysed import IDENTITY, cleaned, read, select, settle
 SETTINGS = {
     "groups": [], "metrics": ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3"],
     "scores": ["mmse", "moca"], "covariates": ["age", "sex", "education"], "categorical": ["sex"],
-    "test": "auto", "correlation": "pearson", "alpha": 0.05, "session": "first", "sessions": [],
+    "test": "auto", "correlation": "pearson", "alpha": 0.05, "equivalence": 0.5,
+    "session": "first", "sessions": [],
     "site": "none",
     "features": {"ALPS": ["alps_native_mean"], "EPVS": ["epvs_total_volume_mm3"]},
     "moderators": ["group", "sex", "education"],

@@ -19,7 +19,7 @@ COVARIATES = {
     "ties": ["age", "sex"], "unbalanced": ["age", "sex", "site"],
     "missing": ["age", "sex", "site"],
 }  # fmt: skip
-SETTINGS = {"test": "ancova", "alpha": 0.05, "seed": 1}
+SETTINGS = {"test": "ancova", "alpha": 0.05, "equivalence": 0.5, "seed": 1}
 
 
 def measured(name):

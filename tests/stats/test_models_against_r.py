@@ -1,5 +1,6 @@
 """Single markers, regressions, moderation and mediation as R has them (reference/make_models.R)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from glymph.stats import discrimination, mediation, regression, roc
+from glymph.stats import counts, discrimination, mediation, power, regression, roc
 from glymph.stats.analysed import Plan
+from glymph.stats.comparison import compare
 from tests.stats.conftest import draw
 
 FOLDER = Path(__file__).parent / "reference"
@@ -72,6 +74,45 @@ def test_every_number_is_that_of_r(name):
     wrong = {k: (values[k], e) for k, e in expected.items()
              if not np.isclose(values[k], e, rtol=1e-6, atol=1e-9)}  # fmt: skip
     assert not wrong
+
+
+def test_counts_are_those_of_r():
+    frame = pd.read_csv(FOLDER / "counts.csv")
+    frame["group"] = pd.Categorical(frame["group"], ["A", "B", "C"], ordered=True)
+    plan = Plan(["A", "B", "C"], ["epvs_total_count"], [], ["age", "sex"], ["sex"])
+    expected = EXPECTED[EXPECTED["data"] == "counts"].set_index("quantity")["value"]
+    found = counts.rates(frame, plan)
+    assert [row["group1"] for row in found] == ["B", "C"]
+    for row in found:
+        group = row["group1"]
+        assert row["rate_ratio"] == pytest.approx(expected[f"rate_ratio {group}"], rel=1e-4)
+        assert row["z"] == pytest.approx(expected[f"z {group}"], rel=1e-3)
+        for name in ("dispersion", "p_groups", "zeros_expected"):
+            assert row[name] == pytest.approx(expected[name], rel=1e-3)
+        assert row["model"] == "negative binomial"
+    part = frame.dropna()
+    columns = [part["age"] - 70, part["sex"] == "M", part["group"] == "B", part["group"] == "C"]
+    matrix = np.column_stack([np.ones(len(part)), *columns]).astype(float)
+    y = part["epvs_total_count"].to_numpy(float)
+    plain, dispersion = counts.fit_counts(y, matrix, poisson=True)
+    assert dispersion == 0
+    assert plain.params[-1] == pytest.approx(expected["poisson C"], rel=1e-5)
+    even = np.full(len(part), 5.0) + np.arange(len(part)) % 2
+    assert counts.fit_counts(even, matrix)[1] == 0
+
+
+def test_power_and_equivalence_are_those_of_r():
+    expected = EXPECTED[EXPECTED["data"] == "power"].set_index("quantity")["value"]
+    for n1, n2 in ((32, 24), (9, 41)):
+        found = power.detectable(n1, n2, 0.05 / 3)
+        assert found == pytest.approx(expected[f"detectable {n1} {n2}"], rel=1e-5)
+    frame, plan = cohort("unbalanced")
+    settings = {"test": "ancova", "alpha": 0.05, "equivalence": 0.5, "seed": 1}
+    pairs = compare(frame, "value", plan, settings)["pairs"]
+    assert len(pairs) == 3
+    for row in pairs:
+        pair = f"{row['group1']} {row['group2']}"
+        assert row["equivalence_p"] == pytest.approx(expected[f"equivalence {pair}"], rel=1e-6)
 
 
 def test_bootstrap_intervals_agree_with_pingouin():
@@ -142,8 +183,11 @@ def test_where_nothing_is_there_few_are_called_significant(monkeypatch):
         models = regression.nested(frame, plan)[0]["p"]
         interaction = regression.moderated(frame, plan)[0][0]["p"]
         indirect = mediation.mediate(frame, plan, triple)[-1]["p"]
-        found.append([marker, models, interaction, indirect])
-    shares = dict(zip(("DeLong", "model", "interaction", "mediation"),
+        drawn = np.random.default_rng(seed).negative_binomial(2, 0.1, len(frame))
+        plan = replace(plan, metrics=["epvs_total_count"])
+        row = counts.rates(frame.assign(epvs_total_count=drawn), plan)[0]
+        found.append([marker, models, interaction, indirect, row["p_groups"]])
+    shares = dict(zip(("DeLong", "model", "interaction", "mediation", "counts"),
                       (np.array(found) < 0.05).mean(axis=0), strict=True))  # fmt: skip
     print(shares)
     assert all(0.035 <= share <= 0.065 for share in shares.values()), shares

@@ -6,7 +6,7 @@ OUTPUTS: group/stats/{analysed,sessions,left_out}.tsv, decisions.json    who is 
          group/stats/{comparison,pairs,groups}.tsv                       Tables 3 and 4
          group/stats/sensitivity.tsv                                     one choice changed at a time
          group/stats/{correlations,alps_beyond_ratio,alps_epvs}.tsv      Figures 4 and 5
-         group/stats/{regression,moderation,simple_slopes,mediation}.tsv
+         group/stats/{regression,moderation,simple_slopes,mediation,counts}.tsv
          group/stats/{discrimination,roc,calibration,auc_differences}.tsv
          group/stats/{markers,marker_differences}.tsv                    single metrics
          group/stats/longitudinal.tsv                                    several sessions
@@ -105,7 +105,7 @@ rule stats_comparison:
         mem_mb=growing(3000),
         runtime=growing(30),
     params:
-        settings=stats_settings("metrics", "test", "alpha", "seed"),
+        settings=stats_settings("metrics", "test", "alpha", "equivalence", "seed"),
         code=code("stats/comparison.py"),
         definitions=statistics_definitions(),
     message:
@@ -150,6 +150,7 @@ rule stats_regression:
         moderation=f"{STATS}/moderation.tsv",
         simple_slopes=f"{STATS}/simple_slopes.tsv",
         mediation=f"{STATS}/mediation.tsv",
+        counts=f"{STATS}/counts.tsv",
     log:
         f"{OUT}/logs/stats_regression.log",
     conda:

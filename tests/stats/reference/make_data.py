@@ -1,4 +1,4 @@
-"""The three datasets that are compared with R: ties, unbalanced with covariates, missing values."""
+"""The datasets that are compared with R: ties, unbalanced groups, missing values, counts."""
 
 from pathlib import Path
 
@@ -44,6 +44,18 @@ def missing() -> pd.DataFrame:
     return frame
 
 
+def counts() -> pd.DataFrame:
+    """Numbers that scatter more than a Poisson's, with a group of few, and ages missing."""
+    rng = np.random.default_rng(14)
+    group = np.repeat(["A", "B", "C"], [40, 12, 30])
+    frame = pd.DataFrame({"group": group, "age": rng.normal(70, 8, len(group)).round(1)})
+    frame["sex"] = rng.choice(["F", "M"], len(group))
+    mean = np.exp(1.5 + 0.02 * (frame["age"] - 70) + 0.4 * (frame["group"] == "C"))
+    frame["epvs_total_count"] = rng.poisson(mean * rng.gamma(2, 0.5, len(group)))
+    frame["age"] = frame["age"].mask(rng.random(len(group)) < 0.06)
+    return frame
+
+
 if __name__ == "__main__":
-    for make in (ties, unbalanced, missing):
+    for make in (ties, unbalanced, missing, counts):
         make().to_csv(HERE / f"{make.__name__}.csv", index=False, na_rep="NA")

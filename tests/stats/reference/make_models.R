@@ -1,6 +1,7 @@
 # Expected values of tests/stats/test_models_against_r.py: Rscript make_models.R > models.tsv
-# Needs Debian's r-base-core, r-cran-car, r-cran-emmeans, r-cran-proc. The call stands beside.
-suppressMessages({library(car); library(emmeans); library(pROC)})
+# Needs Debian's r-base-core, r-cran-car, r-cran-emmeans, r-cran-proc, r-cran-mass, r-cran-pwr. The call stands beside.
+suppressMessages({library(car); library(emmeans); library(pROC)
+  library(MASS); library(pwr)})
 options(digits = 15)
 out <- function(data, what, value, call)
   cat(data, what, sprintf("%.15g", value), call, sep = "\t", fill = FALSE, "\n")
@@ -94,3 +95,44 @@ for (name in names(covariates)) {
   out(name, "path direct", coef(lm(fb, c))["old"], "lm(score ~ age + value + ...)")
   out(name, "path indirect", a * b, "a * b")
 }
+
+# counts
+d <- read.csv("counts.csv", stringsAsFactors = TRUE)
+d <- d[complete.cases(d), ]
+m <- glm.nb(epvs_total_count ~ age + sex + group, d, control = glm.control(1e-12, 200))
+f <- "glm.nb(epvs_total_count ~ age + sex + group)"
+s <- summary(m)$coefficients
+# glm.nb's errors are of the expected information and take theta as known; ours are of the observed
+# information with the dispersion among the parameters.
+x <- model.matrix(m)
+nll <- function(p) -sum(dnbinom(d$epvs_total_count, size = exp(-p[6]), log = TRUE,
+                                mu = exp(x %*% p[1:5])))
+best <- optim(c(coef(m), -log(m$theta)), nll, method = "BFGS", control = list(reltol = 1e-14))
+error <- sqrt(diag(solve(optimHess(best$par, nll, control = list(ndeps = rep(1e-4, 6))))))
+for (g in c("B", "C")) {
+  k <- paste0("group", g)
+  out("counts", paste("rate_ratio", g), exp(s[k, 1]), f)
+  out("counts", paste("z", g), best$par[[k]] / error[[k]], "optimHess of the whole likelihood")
+}
+out("counts", "dispersion", 1 / m$theta, paste0("1 / ", f, "$theta"))
+r <- glm.nb(epvs_total_count ~ age + sex, d, control = glm.control(1e-12, 200))
+out("counts", "p_groups", pchisq(2 * (logLik(m) - logLik(r)), 2, lower.tail = FALSE),
+    "likelihood ratio of glm.nb with and without the groups")
+out("counts", "zeros_expected", sum(dnbinom(0, size = m$theta, mu = fitted(m))), "sum(dnbinom(0))")
+p <- glm(epvs_total_count ~ age + sex + group, poisson, d, control = glm.control(1e-12, 200))
+out("counts", "poisson C", coef(p)["groupC"], "glm(epvs_total_count ~ age + sex + group, poisson)")
+
+# power and equivalence
+for (n in list(c(32, 24), c(9, 41))) {
+  k <- paste(n, collapse = " ")
+  out("power", paste("detectable", k), pwr.t2n.test(n[1], n[2], sig.level = 0.05 / 3, power = 0.8)$d,
+      "pwr.t2n.test(n1, n2, sig.level = 0.05 / 3, power = 0.8)")
+}
+d <- read.csv("unbalanced.csv", stringsAsFactors = TRUE)
+m <- lm(value ~ group + age + sex + site, d)
+e <- emmeans(m, "group", weights = "equal")
+s <- summary(pairs(e, adjust = "none"), infer = c(TRUE, TRUE), side = "equivalence",
+             delta = 0.5 * sigma(m))
+for (i in seq_len(nrow(s)))
+  out("power", paste("equivalence", gsub(" - ", " ", s$contrast[i])), s$p.value[i],
+      "summary(pairs(emmeans), side = 'equivalence', delta = 0.5 * sigma(m))")

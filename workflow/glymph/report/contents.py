@@ -8,7 +8,7 @@ from glymph.report.results import Results
 SECTIONS = {
     "Who was analysed": (["demographics"], ["cohort"]),
     "Agreement with raters": (["agreement"], ["agreement"]),
-    "Enlarged perivascular spaces": (["epvs"], ["groups_epvs"]),
+    "Enlarged perivascular spaces": (["epvs", "counts"], ["groups_epvs"]),
     "ALPS": (["alps", "published"], ["groups_alps"]),
     "Other metrics": (["other"], ["groups_other"]),
     "Cognition": (
@@ -31,7 +31,7 @@ SECTIONS = {
         ["roc", "calibration"],
     ),
     "Several sessions": (["longitudinal"], []),
-    "Assumptions and sensitivity": (["assumptions"], ["sensitivity"]),
+    "Assumptions and sensitivity": (["assumptions", "power"], ["sensitivity"]),
     "Who was left out": (["left_out"], []),
 }
 """Tables and figures of every section; what does not exist is passed over."""
@@ -46,8 +46,10 @@ def all_tables(results: Results) -> dict[str, tables.Table]:
                    "Table 3. Enlarged perivascular spaces by group"),
         tables.comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),
         tables.comparison(results, results.other_metrics, "other", "Other metrics by group"),
+        models.counts(results),
         published.beside(results),
         tables.assumptions(results),
+        models.power(results),
         *tables.correlations(results, results.metrics("epvs_"), "correlations_epvs",
                              "Perivascular spaces and cognition"),
         *tables.correlations(results, results.metrics("alps_"), "correlations_alps",

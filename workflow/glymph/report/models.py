@@ -184,3 +184,55 @@ def marker_differences(results: Results) -> Table | None:
     return Table("marker_differences", "Differences of AUC between single metrics",
                  ["groups", "metrics", "n", "difference (95 % CI)", "P"], rows,
                  "DeLong's test, in the subjects who have both.", folded=True)  # fmt: skip
+
+
+def counts(results: Results) -> Table | None:
+    """Rate ratios of the numbers of perivascular spaces."""
+    table = results["counts"]
+    if not len(table):
+        return None
+    rows = [
+        [results.name(r["metric"]), f"{r['group1']} / {r['group2']}", f"{r['n']:.0f}",
+         f"{fixed(r['rate_ratio'])} ({fixed(r['low'])}, {fixed(r['high'])})", p_text(r["p"]),
+         p_text(r["p_fdr"]), p_text(r["p_groups"]), str(r["model"]),
+         f"{r['zeros']:.0f} ({number(r['zeros_expected'], 2)})"]
+        for _, r in table[table["rate_ratio"].notna()].iterrows()
+    ]  # fmt: skip
+    note = (
+        "How many times as many perivascular spaces the first group has as the second, at the same "
+        "covariates: negative binomial regression, or Poisson where counts scatter no more. All "
+        "groups: likelihood ratio test. Many more subjects without any than the model expects "
+        "would speak against it."
+    )
+    lost = table[table["rate_ratio"].isna()]
+    why = "; ".join(f"{results.name(r['metric'])} ({r['reason']})" for _, r in lost.iterrows())
+    head = ["", "groups", "n", "rate ratio (95 % CI)", "P", "P (FDR)", "P, all groups", "model",
+            "without any (expected)"]  # fmt: skip
+    return Table("counts", "Numbers of perivascular spaces as counts", head, rows,
+                 note + (f" Not computed: {why}." if why else ""))  # fmt: skip
+
+
+def power(results: Results) -> Table | None:
+    """What pairs of groups could have shown, where no difference was found."""
+    table, alpha = results["pairs"], results.settings["alpha"]
+    if not len(table):
+        return None
+    quiet = table[table["p_bonferroni"] >= alpha]
+    rows = [
+        [results.name(r["metric"]), f"{r['group1']} vs {r['group2']}",
+         f"{r['n1']:.0f}, {r['n2']:.0f}",
+         f"{fixed(r['hedges_g'])} ({fixed(r['hedges_g_low'])}, {fixed(r['hedges_g_high'])})",
+         fixed(r["detectable_g"]) if pd.notna(r["detectable_g"]) else "n/a",
+         p_text(r["equivalence_p"])]
+        for _, r in quiet.iterrows()
+    ]  # fmt: skip
+    within = results.settings["equivalence"]
+    return Table(
+        "power", "What was not found, and could have been",
+        ["", "groups", "n", "Hedges g (95 % CI)", "detectable g", "P of equivalence"], rows,
+        "Pairs without a significant difference. Detectable: the difference in standard deviations "
+        "that a t test finds in 8 of 10 cohorts of this size at the corrected level. Equivalence: "
+        f"two one-sided tests that the adjusted means lie within {within:g} residual standard "
+        "deviations of one another, not corrected; large where the cohort cannot tell (n/a after "
+        "Kruskal-Wallis).", folded=True,
+    )  # fmt: skip

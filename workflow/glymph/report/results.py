@@ -15,7 +15,7 @@ STATS = (
     "analysed", "left_out", "demographics", "demographics_tests", "comparison", "pairs", "groups",
     "correlations", "alps_beyond_ratio", "alps_epvs", "discrimination", "roc", "calibration",
     "auc_differences", "markers", "marker_differences", "regression", "moderation",
-    "simple_slopes", "mediation", "sensitivity", "longitudinal",
+    "simple_slopes", "mediation", "counts", "sensitivity", "longitudinal",
 )  # fmt: skip
 PALETTE = ("#004488", "#ddaa33", "#bb5566", "#000000", "#88ccee", "#44aa99", "#aaaaaa")
 """Told apart by the colour-blind and, by lightness, in grey (the first three: Paul Tol's high

@@ -9,6 +9,9 @@ from glymph.report.results import Results, label, number, p_equals, short_label
 from glymph.stats.analysed import IDENTITY, WHOLE, said_sets
 
 CITATIONS = {
+    "DeLong": "DeLong ER, et al. Biometrics 1988;44:837-845. doi:10.2307/2531595",
+    "mediation": "Preacher KJ, Hayes AF. Behav Res Methods 2008;40:879-891. "
+    "doi:10.3758/BRM.40.3.879",
     "ALPS": "Taoka T, et al. Jpn J Radiol 2017;35:172-178. doi:10.1007/s11604-017-0617-z",
     "VB-Net": "Zhu M, et al. Front Aging Neurosci 2022;14:915009. doi:10.3389/fnagi.2022.915009",
     "ANTs": "Avants BB, et al. Neuroimage 2011;54:2033-2044. doi:10.1016/j.neuroimage.2010.09.025",
@@ -240,6 +243,12 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
             "subjects above 4 / n. Moderation was tested by interactions of the metric with "
             f"{_listed(moderators or ['nothing'])}."
         )
+    if results["counts"]["rate_ratio"].notna().any():
+        found.append(
+            "Numbers of perivascular spaces were compared as counts too, by negative binomial "
+            "regression (Poisson where they scattered no more) on groups and covariates, with "
+            "rate ratios, Wald intervals and a likelihood ratio test of the groups."
+        )
     if results["mediation"]["beta"].notna().any():
         found.append(
             "Mediation was decomposed by linear models given the covariates; the indirect path has "
@@ -390,4 +399,8 @@ def citations(results: Results, imaging: dict | None) -> list[str]:
         unused.add("deepbet")
     if results.settings["site"] != "combat":
         unused.add("ComBat")
+    if not results["markers"]["auc"].notna().any():
+        unused.add("DeLong")
+    if not results["mediation"]["beta"].notna().any():
+        unused.add("mediation")
     return [words for name, words in CITATIONS.items() if name not in unused]

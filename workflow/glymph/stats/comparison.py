@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from glymph.stats import effects
+from glymph.stats import effects, power
 from glymph.stats.analysed import Plan
 from glymph.stats.design import (
     Design,
@@ -82,14 +82,15 @@ def compare(frame: pd.DataFrame, metric: str, plan: Plan, settings: dict) -> dic
         names = ("effect", "effect_low", "effect_high")
         row |= dict(zip(names, effects.partial_eta2(model.f, model.df1, model.df2), strict=True))
         row["effect_name"] = "partial eta2"
-        pairs = _contrasts(model, present)
+        pairs = _contrasts(model, present, settings["equivalence"])
     else:
         row |= {"statistic": h, "df1": df, "p": p, "effect_name": "epsilon2"}
         names = ("effect", "effect_low", "effect_high")
         row |= dict(zip(names, effects.epsilon2(values, h, settings["seed"]), strict=True))
         pairs = _rank_pairs(values, present)
     pairs = [{"metric": metric, "test": test} | p for p in _bonferroni(pairs)]
-    return {"tests": [row], "pairs": _with_effects(pairs, values, present), "groups": groups}
+    pairs = _with_power(_with_effects(pairs, values, present), settings["alpha"])
+    return {"tests": [row], "pairs": pairs, "groups": groups}
 
 
 def describe(values: pd.Series, metric: str, group: str, frame: pd.DataFrame) -> dict:
@@ -219,7 +220,10 @@ def _with_adjusted_means(groups: list[dict], model: Ancova, present: list[str]) 
     return [row | adjusted.get(row["group"], {}) for row in groups]
 
 
-def _contrasts(model: Ancova, present: list[str]) -> list[dict]:
+def _contrasts(model: Ancova, present: list[str], equivalence: float) -> list[dict]:
+    """Differences of adjusted means, and whether they lie within ``equivalence`` residual standard
+    deviations."""
+    bound = equivalence * float(np.sqrt(model.full.mse_resid))
     rows = []
     for a, b in combinations(range(len(present)), 2):
         result = model.full.t_test(_vector(model, a) - _vector(model, b))
@@ -230,6 +234,8 @@ def _contrasts(model: Ancova, present: list[str]) -> list[dict]:
             "difference_low": float(low), "difference_high": float(high),
             "statistic": float(np.squeeze(result.tvalue)), "df": float(model.df2),
             "p": float(np.squeeze(result.pvalue)),
+            "equivalence_p": power.equivalence(
+                float(np.squeeze(result.effect)), float(np.squeeze(result.sd)), model.df2, bound),
         })  # fmt: skip
     return rows
 
@@ -258,6 +264,14 @@ def _with_effects(pairs: list[dict], values: list[np.ndarray], present: list[str
         ):
             row |= dict(zip((name, f"{name}_low", f"{name}_high"), found, strict=True))
     return pairs
+
+
+def _with_power(pairs: list[dict], alpha: float) -> list[dict]:
+    """The difference that these numbers of subjects would show, at the corrected level."""
+    return [
+        row | {"detectable_g": power.detectable(row["n1"], row["n2"], alpha / len(pairs))}
+        for row in pairs
+    ]
 
 
 def compare_all(frame: pd.DataFrame, plan: Plan, settings: dict) -> dict[str, list[dict]]:

@@ -1,9 +1,10 @@
-"""Regress scores on metrics: nested models, moderators, mediation (rule stats_regression)."""
+"""Models of scores and counts: nested, moderated, mediated; rate ratios (rule stats_regression)."""
 
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.sidecars import read_json
 from glymph.stats.analysed import reload
+from glymph.stats.counts import rates
 from glymph.stats.mediation import mediate
 from glymph.stats.regression import moderated, nested
 from glymph.stats.tables import write
@@ -17,6 +18,7 @@ def main(snakemake):
     write("regression", nested(frame, plan), out.models, made)
     write("moderation", tests, out.moderation, made)
     write("simple_slopes", slopes, out.simple_slopes, made)
+    write("counts", rates(frame, plan), out.counts, made)
     write("mediation", mediate(frame, plan, settings), out.mediation, made)
 
 
