@@ -4,14 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from glymph.stats import roc
 from glymph.stats.comparison import compare, compare_all
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
+from glymph.stats.counts import rates
 from glymph.stats.demographics import table
 from glymph.stats.discrimination import discriminate
 from glymph.stats.longitudinal import mixed_models
+from glymph.stats.mediation import mediate
+from glymph.stats.regression import moderated, nested
 from glymph.stats.sensitivity import sensitivity
 from glymph.stats.tables import write
-from tests.stats.conftest import draw
+from tests.stats.conftest import SETTINGS, draw
 
 
 def without_scores(frame):
@@ -50,7 +54,10 @@ COHORTS = {
 @pytest.mark.parametrize("name", list(COHORTS))
 @pytest.mark.filterwarnings("error")
 def test_every_analysis_answers(make, tmp_path, name):
-    cohort, settings = make(COHORTS[name])
+    found = COHORTS[name]
+    found = found.assign(epvs_total_count=np.random.default_rng(1).negative_binomial(
+        1, 0.15, len(found)))  # fmt: skip
+    cohort, settings = make(found, metrics=[*SETTINGS["metrics"], "epvs_total_count"])
     frame, plan = cohort.frame, cohort.plan
     compared = compare_all(frame, plan, settings)
     described, tests = table(frame, plan, 0.05, 1)
@@ -64,12 +71,23 @@ def test_every_analysis_answers(make, tmp_path, name):
         "sensitivity": sensitivity(frame, plan, settings),
         "longitudinal": mixed_models(cohort.everything, plan),
     }  # fmt: skip
+    moderation, slopes = moderated(frame, plan)
+    tables |= {
+        "markers": roc.markers(frame, plan), "marker_differences": roc.differences(frame, plan),
+        "regression": nested(frame, plan), "moderation": moderation, "simple_slopes": slopes,
+        "mediation": mediate(frame, plan, settings), "counts": rates(frame, plan),
+    }  # fmt: skip
     for kind, rows in tables.items():
         write(kind, rows, tmp_path / f"{kind}.tsv", {})  # knows every column
     for row in compared["tests"] + tests:
         assert row["test"] != "none" or row["reason"], row
     for row in [*tables["correlations"], *tables["alps_beyond_ratio"], *tables["alps_epvs"]]:
         assert np.isfinite(row.get("r", np.nan)) or row["reason"], row
+    for kind, number in (("regression", "beta"), ("moderation", "p"), ("mediation", "beta"),
+                         ("markers", "p"), ("counts", "rate_ratio")):  # fmt: skip
+        for row in tables[kind]:
+            assert np.isfinite(row.get(number, np.nan)) or row["reason"], row
+            assert all(v is None or isinstance(v, str) or np.isfinite(v) for v in row.values()), row
     for row in tables["discrimination"]:
         assert np.isfinite(row.get("auc", np.nan)) or row["reason"], row
     assert {r["metric"] for r in compared["tests"]} == set(settings["metrics"])

@@ -77,17 +77,33 @@ def _coefficient(part: pd.DataFrame, metric: str, score: str, terms: np.ndarray)
     x, y = standardised(part[metric]), standardised(part[score])
     check_told_apart(x, terms)
     matrix = np.column_stack([terms, x])
+    if not _full(matrix):
+        raise NotComputable("a covariate cannot be told apart from the groups")
     model = fit(y, matrix)
     low, high = model.conf_int()[-1]
     row = {"beta": model.params[-1], "beta_low": low, "beta_high": high, "t": model.tvalues[-1],
            "df": model.df_resid, "p": model.pvalues[-1], "r2": model.rsquared,
            "vif": 1 / (1 - _explained(x, terms))}  # fmt: skip
-    distance = model.get_influence().cooks_distance[0]
-    far = np.nan_to_num(distance) > INFLUENCE / len(y)
-    row |= {"cook_max": float(np.nanmax(distance)), "influential": int(far.sum())}
-    if far.any() and (~far).sum() > matrix.shape[1]:
+    distance = _cook(model)
+    far = distance > INFLUENCE / len(y)
+    row |= {"cook_max": float(distance.max()), "influential": int(far.sum())}
+    if far.any() and (~far).sum() > matrix.shape[1] and _full(matrix[~far]):
         row["beta_without"] = fit(y[~far], matrix[~far]).params[-1]
     return row
+
+
+def _full(matrix: np.ndarray) -> bool:
+    return np.linalg.matrix_rank(matrix) == matrix.shape[1]
+
+
+def _cook(model) -> np.ndarray:
+    """Cook's distance (n,) of every subject; 0 for one who has a parameter to himself, such as the
+    only one of a group: no other coefficient feels him."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        influence = model.get_influence()
+        distance = influence.cooks_distance[0]
+    alone = influence.hat_matrix_diag > 1 - 1e-9
+    return np.where(alone | ~np.isfinite(distance), 0.0, distance)
 
 
 def check_told_apart(x: np.ndarray, terms: np.ndarray) -> None:
@@ -138,7 +154,7 @@ def _moderation(frame: pd.DataFrame, plan: Plan, metric: str, score: str, modera
     plain = np.column_stack([base, coded, x])
     check_told_apart(x, plain[:, :-1])
     full = np.column_stack([plain, x[:, None] * coded])
-    if np.linalg.matrix_rank(full) < full.shape[1]:
+    if not _full(full):
         raise NotComputable("the interaction cannot be told apart from the other terms")
     model = fit(y, full)
     f, p, df1 = model.compare_f_test(fit(y, plain))
