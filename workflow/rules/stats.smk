@@ -141,9 +141,10 @@ rule stats_correlations:
 
 
 rule stats_regression:
-    """Regress scores on metrics: nested models, moderators, mediation."""
+    """Regress scores on metrics: nested models, moderators, mediation; model counts."""
     input:
         analysed=rules.stats_cohort.output.analysed,
+        sessions=rules.stats_cohort.output.sessions,
         decisions=rules.stats_cohort.output.decisions,
     output:
         models=f"{STATS}/regression.tsv",
@@ -159,7 +160,7 @@ rule stats_regression:
         mem_mb=growing(2000),
         runtime=growing(15),
     params:
-        settings=stats_settings("mediation", "seed"),
+        settings=stats_settings("mediation", "site", "seed"),
         code=code("stats/regression.py"),
         definitions=statistics_definitions(),
     message:

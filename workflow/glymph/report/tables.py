@@ -248,7 +248,7 @@ def auc_differences(results: Results) -> Table:
 def beyond_ratio(results: Results) -> Table | None:
     """ALPS with scores, without and with the eigenvalue ratio held fixed, whole cohort."""
     kinds = ("covariates", "covariates and ratio")
-    rows = _side_by_side(results, "alps_beyond_ratio", "given", kinds)
+    rows, lost = _side_by_side(results, "alps_beyond_ratio", "given", kinds)
     if not rows:
         return None
     head = ["", "with", "r (95 % CI)", "P (FDR)", "r given the ratio (95 % CI)", "P (FDR)"]
@@ -256,13 +256,14 @@ def beyond_ratio(results: Results) -> Table | None:
                  "Partial correlation given the covariates, and given the ratio of the middle to "
                  "the smallest eigenvalue of the same regions too, which names no direction. Where "
                  "nothing is left in the second, the first was one of fibres that cross or fan; "
-                 "within groups: group/stats/alps_beyond_ratio.tsv.")  # fmt: skip
+                 f"within groups: group/stats/alps_beyond_ratio.tsv. {lost}".strip())  # fmt: skip
 
 
 def _side_by_side(
     results: Results, name: str, column: str, kinds: tuple[str, str]
-) -> list[list[str]]:
-    """Rows of pairs (x, y) of the whole cohort, with r and P of both ``kinds`` of ``column``."""
+) -> tuple[list[list[str]], str]:
+    """Rows of pairs (x, y) of the whole cohort, with r and P of both ``kinds`` of ``column``, and
+    the sentence of `not_computed`."""
     table = results[name]
     table = table[table["group"] == WHOLE]
     rows = []
@@ -270,21 +271,19 @@ def _side_by_side(
         cells = []
         for kind in kinds:
             r = part[part[column] == kind].iloc[0]
-            if pd.isna(r["r"]):
-                cells += [f"not computed: {r['reason']}", ""]
-                continue
-            cells += [_interval(r), p_text(r["p_fdr"])]
-        rows.append([results.name(x), results.name(y), *cells])
-    return rows
+            cells += ["", ""] if pd.isna(r["r"]) else [_interval(r), p_text(r["p_fdr"])]
+        if any(cells):
+            rows.append([results.name(x), results.name(y), *cells])
+    return rows, not_computed(table)
 
 
 def alps_epvs(results: Results) -> Table:
     """ALPS with perivascular spaces, whole cohort."""
-    rows = _side_by_side(results, "alps_epvs", "kind", ("plain", "partial"))
+    rows, lost = _side_by_side(results, "alps_epvs", "kind", ("plain", "partial"))
     head = ["", "with", "ρ (95 % CI)", "P (FDR)", "partial ρ (95 % CI)", "P (FDR)"]
     return Table("alps_epvs", "ALPS and perivascular spaces", head, rows,
                  "Spearman correlation, plain and given the covariates, all groups together; "
-                 "within groups: group/stats/alps_epvs.tsv.")  # fmt: skip
+                 f"within groups: group/stats/alps_epvs.tsv. {lost}".strip())  # fmt: skip
 
 
 def left_out(results: Results) -> Table:

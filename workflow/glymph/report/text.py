@@ -286,7 +286,7 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
         found.append(
             "Metrics were harmonised over sites by ComBat with groups and covariates preserved, "
             "except for the discrimination of groups and the mixed models, which saw them as "
-            "measured."
+            "measured, and the counts, whose models hold the sites."
         )
     versions = ", ".join(f"{name} {version}" for name, version in software.items())
     found.append(f"Software: {versions}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,15 +18,19 @@ POISSON = 1e-4
 """Dispersion below which counts scatter no more than a Poisson's, and are modelled so."""
 
 
-def rates(frame: pd.DataFrame, plan: Plan) -> list[dict]:
+def rates(frame: pd.DataFrame, plan: Plan, site: str = "none") -> list[dict]:
     """Rate ratio of every group against the first for every number of perivascular spaces.
 
     Negative binomial regression (log link, variance mu + dispersion mu^2) on the groups
     and covariates by maximum likelihood, with Wald intervals; ``p_groups`` is the likelihood ratio
     test of all groups together. Counts that scatter no more than a Poisson's are modelled as such.
     ``zeros`` and ``zeros_expected`` tell whether there are more subjects without any than the model
-    allows for. False-discovery rate over all rows.
+    allows for. False-discovery rate over all rows. ``frame``: as measured, since harmonised counts
+    are none; where ``site`` (`stats.site`) is "combat" the sites are covariates instead.
     """
+    if site == "combat" and "site" in frame and "site" not in plan.covariates:
+        plan = replace(plan, covariates=[*plan.covariates, "site"],
+                       categorical=[*plan.categorical, "site"])  # fmt: skip
     rows = []
     for metric in (m for m in plan.metrics if m.startswith("epvs_") and m.endswith("_count")):
         try:
