@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from glymph.stats import counts, discrimination, mediation, power, regression, roc
 from glymph.stats.analysed import Plan
 from glymph.stats.comparison import compare
+from glymph.stats.longitudinal import mixed_models
 from tests.stats.conftest import draw
 
 FOLDER = Path(__file__).parent / "reference"
@@ -99,6 +100,23 @@ def test_counts_are_those_of_r():
     assert plain.params[-1] == pytest.approx(expected["poisson C"], rel=1e-5)
     even = np.full(len(part), 5.0) + np.arange(len(part)) % 2
     assert counts.fit_counts(even, matrix)[1] == 0
+
+
+def test_change_over_sessions_is_that_of_r():
+    """Errors to 0.3 %: those of statsmodels hold the uncertainty of the variances."""
+    frame = pd.read_csv(FOLDER / "sessions.csv")
+    frame["group"] = pd.Categorical(frame["group"], ["NC", "AD"], ordered=True)
+    frame["session_number"] = frame.groupby("participant_id").cumcount().astype(float)
+    plan = Plan(["NC", "AD"], ["value"], [], ["age", "sex"], ["sex"])
+    found = {row["term"]: row for row in mixed_models(frame, plan, site="combat")}
+    expected = EXPECTED[EXPECTED["data"] == "sessions"].set_index("quantity")["value"]
+    assert len(expected) == 6
+    for name, value in expected.items():
+        row = found[name.removesuffix(" z")]
+        if name.endswith(" z"):
+            assert row["z"] == pytest.approx(value, rel=3e-3), name
+        else:
+            assert row["estimate"] == pytest.approx(value, rel=1e-3), name
 
 
 def test_power_and_equivalence_are_those_of_r():

@@ -216,7 +216,7 @@ rule stats_longitudinal:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
-        settings={},
+        settings=stats_settings("site"),
         code=code("stats/longitudinal.py"),
         definitions=statistics_definitions(),
     message:

@@ -1,4 +1,4 @@
-"""The datasets that are compared with R: ties, unbalanced groups, missing values, counts."""
+"""The datasets that are compared with R: ties, unbalanced groups, missing values, counts, time."""
 
 from pathlib import Path
 
@@ -56,6 +56,24 @@ def counts() -> pd.DataFrame:
     return frame
 
 
+def sessions() -> pd.DataFrame:
+    """Two groups at three sites, one to three sessions at uneven times."""
+    rng = np.random.default_rng(15)
+    rows = []
+    for k in range(48):
+        group, site = ("AD", "NC")[k % 2], "abc"[k % 3]
+        who = {"participant_id": f"sub-{k:02d}", "group": group, "site": site,
+               "age": round(rng.normal(70, 8), 1), "sex": rng.choice(["F", "M"])}  # fmt: skip
+        own = 1.5 - 0.15 * (group == "AD") + 0.1 * (site == "b") + rng.normal(0, 0.1)
+        years = 0.0
+        for _ in range(rng.integers(1, 4)):
+            change = (-0.02 - 0.05 * (group == "AD")) * years
+            rows.append(who | {"years": round(years, 2),
+                               "value": round(own + change + rng.normal(0, 0.04), 4)})  # fmt: skip
+            years += rng.uniform(0.6, 1.6)
+    return pd.DataFrame(rows)
+
+
 if __name__ == "__main__":
-    for make in (ties, unbalanced, missing, counts):
+    for make in (ties, unbalanced, missing, counts, sessions):
         make().to_csv(HERE / f"{make.__name__}.csv", index=False, na_rep="NA")

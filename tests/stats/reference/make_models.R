@@ -1,7 +1,7 @@
 # Expected values of tests/stats/test_models_against_r.py: Rscript make_models.R > models.tsv
-# Needs Debian's r-base-core, r-cran-car, r-cran-emmeans, r-cran-proc, r-cran-mass, r-cran-pwr. The call stands beside.
+# Needs Debian's r-base-core, r-cran-car, r-cran-emmeans, r-cran-proc, r-cran-mass, r-cran-pwr, r-cran-nlme. The call stands beside.
 suppressMessages({library(car); library(emmeans); library(pROC)
-  library(MASS); library(pwr)})
+  library(MASS); library(pwr); library(nlme)})
 options(digits = 15)
 out <- function(data, what, value, call)
   cat(data, what, sprintf("%.15g", value), call, sep = "\t", fill = FALSE, "\n")
@@ -136,3 +136,18 @@ s <- summary(pairs(e, adjust = "none"), infer = c(TRUE, TRUE), side = "equivalen
 for (i in seq_len(nrow(s)))
   out("power", paste("equivalence", gsub(" - ", " ", s$contrast[i])), s$p.value[i],
       "summary(pairs(emmeans), side = 'equivalence', delta = 0.5 * sigma(m))")
+
+# several sessions
+d <- read.csv("sessions.csv", stringsAsFactors = TRUE)
+d$group <- relevel(d$group, "NC")
+m <- lme(value ~ age + sex + site + group * years, random = ~ 1 | participant_id, d,
+         control = lmeControl(tolerance = 1e-12, msTol = 1e-12))
+f <- "lme(value ~ age + sex + site + group * years, random = ~ 1 | participant_id)"
+b <- fixef(m); v <- m$varFix
+both <- c("years", "groupAD:years")
+out("sessions", "year", b["years"], f)
+out("sessions", "AD vs NC", b["groupAD"], f)
+out("sessions", "year x AD vs NC", b["groupAD:years"], f)
+out("sessions", "year in AD", sum(b[both]), f)
+out("sessions", "year z", b["years"] / sqrt(v["years", "years"]), f)
+out("sessions", "year in AD z", sum(b[both]) / sqrt(sum(v[both, both])), f)

@@ -285,8 +285,8 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
     if settings["site"] == "combat":
         found.append(
             "Metrics were harmonised over sites by ComBat with groups and covariates preserved, "
-            "except for the discrimination of groups and the mixed models, which saw them as "
-            "measured, and the counts, whose models hold the sites."
+            "except for the discrimination of groups, which saw them as measured, and for counts "
+            "and mixed models, which hold the sites as covariates instead."
         )
     versions = ", ".join(f"{name} {version}" for name, version in software.items())
     found.append(f"Software: {versions}.")

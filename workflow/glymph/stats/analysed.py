@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 
@@ -469,6 +469,17 @@ def same_rows(measured: pd.DataFrame, analysed: pd.DataFrame) -> pd.DataFrame:
     wanted = pd.MultiIndex.from_frame(analysed[IDENTITY].fillna(""))
     found = pd.MultiIndex.from_frame(measured[IDENTITY].fillna(""))
     return measured[found.isin(wanted)].reset_index(drop=True)
+
+
+def with_sites(plan: Plan, frame: pd.DataFrame, site: str) -> Plan:
+    """The plan for a model of metrics as measured: where ``site`` (`stats.site`) asks for ComBat,
+    which this ``frame`` has not been through, sites are covariates instead."""
+    if site != "combat" or "site" in plan.covariates or "site" not in frame:
+        return plan
+    if frame["site"].isna().all():
+        return plan
+    return replace(plan, covariates=[*plan.covariates, "site"],
+                   categorical=[*plan.categorical, "site"])  # fmt: skip
 
 
 def ratio_of(metric: str) -> str | None:

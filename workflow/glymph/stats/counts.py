@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.discrete.discrete_model import NegativeBinomial, Poisson
 
-from glymph.stats.analysed import Plan
+from glymph.stats.analysed import Plan, with_sites
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, check_estimable, covariate_design, indicators
 
@@ -28,9 +27,7 @@ def rates(frame: pd.DataFrame, plan: Plan, site: str = "none") -> list[dict]:
     allows for. False-discovery rate over all rows. ``frame``: as measured, since harmonised counts
     are none; where ``site`` (`stats.site`) is "combat" the sites are covariates instead.
     """
-    if site == "combat" and "site" in frame and "site" not in plan.covariates:
-        plan = replace(plan, covariates=[*plan.covariates, "site"],
-                       categorical=[*plan.categorical, "site"])  # fmt: skip
+    plan = with_sites(plan, frame, site)
     rows = []
     for metric in (m for m in plan.metrics if m.startswith("epvs_") and m.endswith("_count")):
         try:

@@ -6,9 +6,10 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from glymph.stats.analysed import Plan
+from glymph.stats.analysed import Plan, with_sites
 from glymph.stats.design import (
     NotComputable,
     check_estimable,
@@ -87,6 +88,7 @@ def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
         row = {"metric": metric, "term": name, "estimate": estimate, "low": low, "high": high}
         row |= {"z": float(np.asarray(model.tvalues)[k]), "p": p}
         rows.append(row | sizes | {"note": "; ".join(notes) or None})
+    rows += _in_groups(model, names, first, unit, present, spread, {"metric": metric} | sizes)
     if len(present) > 1:
         which = [first + names.index(n) for n in names if n.startswith(f"{unit} x")]
         wald = model.wald_test(np.eye(len(model.params))[which], scalar=True)
@@ -95,8 +97,29 @@ def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
     return rows
 
 
-def mixed_models(everything: pd.DataFrame, plan: Plan, problem: str = "") -> list[dict]:
-    """`mixed_model` of every metric; none where ``problem`` says why sessions have no order."""
+def _in_groups(model, names, first, unit, present, spread, about) -> list[dict]:
+    """The change over time within every group but the first, whose change is the time itself."""
+    rows = []
+    effects = np.asarray(model.fe_params)
+    spreads = np.asarray(model.cov_params())[: len(effects), : len(effects)]
+    for group in present[1:]:
+        at = np.zeros(len(effects))
+        at[[first, first + names.index(f"{unit} x {group} vs {present[0]}")]] = 1
+        change, error = float(at @ effects), float(np.sqrt(at @ spreads @ at))
+        reach = stats.norm.ppf(0.975) * error
+        rows.append(about | {
+            "term": f"{unit} in {group}", "estimate": change * spread,
+            "low": (change - reach) * spread, "high": (change + reach) * spread,
+            "z": change / error, "p": float(2 * stats.norm.sf(abs(change / error)))})  # fmt: skip
+    return rows
+
+
+def mixed_models(
+    everything: pd.DataFrame, plan: Plan, problem: str = "", site: str = "none"
+) -> list[dict]:
+    """`mixed_model` of every metric as measured, of several sites by `with_sites`; none where
+    ``problem`` says why sessions have no order."""
+    plan = with_sites(plan, everything, site)
     if problem:
         return [{"metric": m, "term": "none", "reason": problem} for m in plan.metrics]
     return [row for metric in plan.metrics for row in mixed_model(everything, metric, plan)]

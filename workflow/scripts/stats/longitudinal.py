@@ -12,7 +12,7 @@ def main(snakemake):
     source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
     decided = read_json(source.decisions)
     frame, plan = reload(source.sessions, decided["plan"])
-    rows = mixed_models(frame, plan, decided["sessions"]["problem"])
+    rows = mixed_models(frame, plan, decided["sessions"]["problem"], settings["site"])
     write("longitudinal", rows, out.table,
           stamp([source.sessions], dict(settings)))  # fmt: skip
 
