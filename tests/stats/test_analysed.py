@@ -19,6 +19,7 @@ from glymph.stats.analysed import (
 from glymph.stats.correlation import beyond_ratio
 from glymph.stats.discrimination import all_sets
 from glymph.stats.harmonise import combat
+from glymph.stats.mediation import PATHS, mediate
 from glymph.stats.tables import write
 from tests.stats.conftest import SETTINGS, draw
 
@@ -351,3 +352,23 @@ def test_a_set_takes_nothing_that_few_have_and_never_one_side_of_alps(make):
     frame["alps_template_left"] = frame["alps_native_mean"]
     cohort, _ = make(frame, features={"ALPS": ["alps_pas_left"], "EPVS": ["epvs_bg_count"]})
     assert cohort.plan.sets == {"ALPS": ["alps_native_mean"], "EPVS": []}
+
+
+def test_what_mediation_names_is_carried_and_is_no_metric(make):
+    """A marker of another laboratory: who has nothing else is not analysed for it."""
+    frame = draw({"AD": 8, "NC": 8}).assign(ptau=lambda f: f["age"] / 10)
+    frame.loc[0, ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3",
+                  "alps_template_mean"]] = np.nan  # fmt: skip
+    triple = {"from": "ptau", "through": "alps_native_mean", "to": "mmse"}
+    cohort, settings = make(frame, mediation=[triple], covariates=[])
+    assert cohort.plan.others == ["ptau"]
+    assert "ptau" not in cohort.plan.also
+    assert [row["reason"] for row in cohort.left_out] == ["no metric"]
+    rows = mediate(cohort.frame, cohort.plan, settings)
+    assert [row["path"] for row in rows] == list(PATHS)
+    (absent,) = mediate(cohort.frame, cohort.plan, settings | {
+        "mediation": [triple | {"from": "nothing"}]})  # fmt: skip
+    assert absent["reason"] == "the table has no nothing"
+    (words,) = mediate(cohort.frame, cohort.plan, settings | {
+        "mediation": [triple | {"from": "sex"}]})  # fmt: skip
+    assert words["reason"] == "sex is a category, and numbers are needed"

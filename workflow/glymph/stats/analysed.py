@@ -54,8 +54,9 @@ class Plan:
     ``metrics``, ``scores`` and ``covariates`` name columns that the table has, ``absent`` those
     that it lacks, ``also`` further metrics of sensitivity analyses, feature sets and mediation.
     ``sets`` are the columns of each set of features (`feature_sets`), ``moderators`` columns of
-    people that may change what a metric has to do with a score, "group" among them. ``basis`` says
-    what put the groups in order; "" where the configuration did.
+    people that may change what a metric has to do with a score, "group" among them, ``others``
+    numbers of mediation that are no metrics of this workflow. ``basis`` says what put the groups in
+    order; "" where the configuration did.
     """
 
     groups: list[str]
@@ -67,12 +68,14 @@ class Plan:
     also: list[str] = field(default_factory=list)
     sets: dict[str, list[str]] = field(default_factory=dict)
     moderators: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     basis: str = ""
 
     @property
     def columns(self) -> list[str]:
         """Columns that enter the analyses, each once."""
-        named = [*self.scores, *self.covariates, *self.metrics, *self.also, *self.moderators]
+        named = [*self.scores, *self.covariates, *self.metrics, *self.also]
+        named += [*self.moderators, *self.others]
         return [name for name in dict.fromkeys(named) if name != "group"]
 
 
@@ -271,9 +274,11 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         name for name in people if name in settings["categorical"] or not _numeric(frame[name])
     ]
     wider = [v for m in columns["metrics"] for v in [*alps_versions(m), ratio_of(m)]] + features
-    wider += [name for triple in settings["mediation"] for name in triple.values()]
+    named = [name for triple in settings["mediation"] for name in triple.values()]
+    wider += [name for name in named if name in metrics()]
     known = {n for names in columns.values() for n in names}
     also = [n for n in dict.fromkeys(wider) if n in filled and n not in known]
+    others = [n for n in dict.fromkeys(named) if n in filled and n not in {*known, *also}]
     return Plan(
         groups=wanted,
         metrics=columns["metrics"],
@@ -284,6 +289,7 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
         also=also,
         sets=sets,
         moderators=columns["moderators"],
+        others=others,
         basis=basis,
     )
 

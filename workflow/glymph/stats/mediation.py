@@ -34,6 +34,9 @@ def mediate(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
         try:
             if absent:
                 raise NotComputable(f"the table has no {' or '.join(absent)}")
+            words = [name for name in (x, mediator, y) if name in plan.categorical]
+            if words:
+                raise NotComputable(f"{words[0]} is a category, and numbers are needed")
             found = _paths(frame, plan, (x, mediator, y), settings["seed"])
         except NotComputable as error:
             rows.append(about | {"reason": str(error)})
