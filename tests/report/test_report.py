@@ -1,6 +1,7 @@
 """The words and tables of the report say what the numbers say."""
 
 import html
+import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -365,3 +366,16 @@ def test_correlations_are_a_matrix_with_the_rows_behind_a_fold(report_on):
 @pytest.mark.parametrize("value, shown", [(-0.004, "0.00"), (-0.006, "-0.01"), (0.0, "0.00")])
 def test_zero_has_no_sign(value, shown):
     assert fixed(value) == shown
+
+
+def test_every_reference_becomes_an_entry_of_bibtex():
+    found = text.bibtex(list(text.CITATIONS.values()))
+    assert found.count("@article{") == len(text.CITATIONS)
+    assert found.count("year = {") == len(text.CITATIONS)
+    taoka = next(e for e in found.split("\n\n") if "@article{taoka2017," in e)
+    assert "author = {Taoka T and others}" in taoka
+    assert "journal = {Jpn J Radiol}" in taoka
+    assert "pages = {172--178}" in taoka
+    assert "doi = {10.1007/s11604-017-0617-z}" in taoka
+    keys = re.findall(r"@article\{(\w+),", found)
+    assert len(set(keys)) == len(keys)

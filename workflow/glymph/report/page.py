@@ -27,8 +27,11 @@ class Picture:
 
 def picture(path: Path) -> Picture:
     """A PNG file with its caption."""
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return Picture(path.stem, text.CAPTIONS[path.stem], f"data:image/png;base64,{data}")
+    return Picture(path.stem, text.CAPTIONS[path.stem], _data_uri("image/png", path.read_bytes()))
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def render(
@@ -43,6 +46,7 @@ def render(
 
     All text from tables is escaped; nothing is loaded from elsewhere.
     """
+    cited = text.citations(results, imaging)
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
     tables = all_tables(results)
     missed = text.missed(results)
@@ -63,7 +67,8 @@ def render(
         flow=text.flow(results),
         sections=sections,
         methods=text.methods(results, imaging, provenance["software"]),
-        citations=text.citations(results, imaging),
+        citations=cited,
+        bibtex=_data_uri("application/x-bibtex", text.bibtex(cited).encode()),
         provenance=provenance,
         pages=pages,
     )

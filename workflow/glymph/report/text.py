@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from glymph.common import fsl
@@ -404,3 +405,23 @@ def citations(results: Results, imaging: dict | None) -> list[str]:
     if not results["mediation"]["beta"].notna().any():
         unused.add("mediation")
     return [words for name, words in CITATIONS.items() if name not in unused]
+
+
+PRINTED = re.compile(
+    r"(?P<author>[^.]+?)\. (?P<journal>.+?) (?P<year>\d{4})"
+    r"(;(?P<volume>\d+)(\((?P<number>\d+)\))?:(?P<pages>[\d-]+))?(\. doi:(?P<doi>\S+))?"
+)
+
+
+def bibtex(lines: list[str]) -> str:
+    """The references ``lines`` of `citations` as BibTeX; titles come with the DOI."""
+    entries = []
+    for line in lines:
+        found = {k: v for k, v in PRINTED.fullmatch(line).groupdict().items() if v}
+        names = [name.strip() for name in found["author"].split(",")]
+        found["author"] = " and ".join("others" if n == "et al" else n for n in names)
+        found["pages"] = found.get("pages", "").replace("-", "--")
+        key = f"{names[0].split()[0].lower()}{found['year']}"
+        fields = "".join(f"  {name} = {{{value}}},\n" for name, value in found.items() if value)
+        entries.append(f"@article{{{key},\n{fields}}}\n")
+    return "\n".join(entries)
