@@ -134,6 +134,17 @@ def test_keys_rate_the_open_subject(cohort, page):
                     ("sub-2", "registration", "unsure", None))  # fmt: skip
 
 
+def test_ratings_given_faster_than_they_are_saved_all_arrive(cohort, page):
+    row(page, SUBJECTS[0]).click()
+    for _ in SUBJECTS:
+        for key in "1r2a3u4a":
+            page.keyboard.press(key)
+        page.keyboard.press("j")
+    given = [("brain", "reject"), ("registration", "accept"), ("roi", "unsure"), ("epvs", "accept")]
+    cohort.wait_for(*((name, *pair, None) for name in SUBJECTS for pair in given))
+    expect(page.locator("#count")).to_contain_text("3 rated by you")
+
+
 def test_no_key_rates_what_is_not_open(cohort, page):
     page.keyboard.press("j")
     page.keyboard.press("a")
