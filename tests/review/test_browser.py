@@ -299,6 +299,18 @@ def test_two_tabs_do_not_overwrite_each_other(cohort, context, page):
     cohort.wait_for(("sub-1", "brain", "reject", None), ("sub-2", "brain", "reject", None))
 
 
+def test_a_second_tab_shows_what_the_first_saved_and_sends_nothing(cohort, context, page):
+    second = opened(context, cohort.address)
+    row(page, "sub-1").click()
+    for key in "1a2r3u":
+        page.keyboard.press(key)
+    expect(mark(second, "sub-1", "ROI")).to_have_class("mark unsure")
+    second.wait_for_timeout(500)
+    cohort.wait_for(("sub-1", "brain", "accept", None), ("sub-1", "registration", "reject", None),
+                    ("sub-1", "roi", "unsure", None))  # fmt: skip
+    expect(mark(second, "sub-1")).to_have_class("mark accept")
+
+
 def test_a_rating_that_the_server_refuses_stays_and_holds_up_no_other(cohort, context):
     page = opened(context, cohort.address, rater="NA")
     row(page, "sub-1").click()
@@ -314,6 +326,8 @@ def test_a_file_keeps_ratings_until_a_table_has_them(cohort, context):
     place = f"file://{cohort.results}/report/qc.html"
     page = opened(context, place)
     row(page, "sub-1").click()
+    comment(page).fill('"eyes" and 2" of neck')
+    page.keyboard.press("Escape")
     page.keyboard.press("r")
     expect(page.locator("#state")).to_contain_text("1 in this browser only")
     page.reload()
@@ -323,6 +337,7 @@ def test_a_file_keeps_ratings_until_a_table_has_them(cohort, context):
     name = download.value.suggested_filename
     assert name.startswith("ratings_AB_") and name.endswith(".tsv")
     (given,) = read_ratings(download.value.path())
+    assert given["comment"] == '"eyes" and 2" of neck'
     data = page_data([("sub-1", None, "sub-1")], [{"participant_id": "sub-1", "session_id": None}],
                      [], [], [given], {})  # fmt: skip
     (cohort.results / "report/qc.html").write_text(render(data), encoding="utf-8")
