@@ -2,14 +2,16 @@
 
 It listens on loopback only, serves nothing outside the output folder, and takes ratings only from
 the page that it served itself: other sites that the browser shows know neither its token nor its
-name.
+name. What it tells the page is what the tables on disk hold.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import os
 import re
 import secrets
 import threading
@@ -19,7 +21,8 @@ from pathlib import Path
 
 from glymph.common.errors import BadInput
 from glymph.review.definitions import columns
-from glymph.review.ratings import checked_rating
+from glymph.review.ratings import checked_rating, latest, rating_files, read_ratings
+from glymph.review.table import tidy
 
 LOOPBACK = "127.0.0.1"
 PAGE = "report/qc.html"
@@ -28,15 +31,31 @@ SERVED = (".html", ".jpg", ".png", ".svg")
 PLACEHOLDER = '<meta name="glymph-save" content="">'
 
 
-def make_server(results: Path, folder: Path, port: int = 0) -> ThreadingHTTPServer:
+def identity(results: Path, folder: Path) -> str:
+    """What tells the ratings of these folders from those of others, also after a new start."""
+    places = f"{results.resolve()}\n{folder.resolve()}"
+    return hashlib.sha256(places.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def usual_port(results: Path, folder: Path) -> int:
+    """The same at every start: a browser keeps what is not saved yet by address and port.
+
+    Below the ports that systems lend to outgoing connections.
+    """
+    return 20_000 + int(identity(results, folder), 16) % 10_000
+
+
+def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
     """A server of the output folder ``results`` that saves ratings into ``folder``.
 
-    ``port`` 0 takes a free one. Raises FileNotFoundError where there is no page yet.
+    ``port`` 0 takes a free one. Raises FileNotFoundError where there is no page yet, and OSError
+    where the port cannot be had.
     """
     results = results.resolve()
     if not (results / PAGE).is_file():
         raise FileNotFoundError(f"{results / PAGE} is not there yet; run the workflow first")
     token, lock = secrets.token_urlsafe(24), threading.Lock()
+    dataset = identity(results, folder)
 
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args, **kwargs):
@@ -45,14 +64,18 @@ def make_server(results: Path, folder: Path, port: int = 0) -> ThreadingHTTPServ
         def do_GET(self):
             if not self._is_ours():
                 return
-            if self.path == "/":
-                self.send_response(HTTPStatus.FOUND)
-                self.send_header("Location", f"/{PAGE}")
-                self.end_headers()
-            elif self.path.partition("?")[0] == f"/{PAGE}":
+            path = self.path.partition("?")[0]
+            if path == "/" or (path == f"/{PAGE}" and self.headers["Host"] != self._name()):
+                self._redirect()
+            elif path == f"/{PAGE}":
                 text = (results / PAGE).read_text(encoding="utf-8")
-                filled = PLACEHOLDER.replace('""', f'"{token}"')
+                filled = PLACEHOLDER.replace('""', f'"{dataset}"')
                 self._answer(HTTPStatus.OK, text.replace(PLACEHOLDER, filled, 1), "text/html")
+            elif path == "/ratings":
+                with lock:
+                    known = on_disk(folder)
+                told = json.dumps(known | {"dataset": dataset, "token": token})
+                self._answer(HTTPStatus.OK, told, "application/json")
             else:
                 super().do_GET()
 
@@ -75,7 +98,7 @@ def make_server(results: Path, folder: Path, port: int = 0) -> ThreadingHTTPServ
             if self.path != "/ratings" or not secrets.compare_digest(
                 self.headers.get("X-Glymph-Token", "").encode(), token.encode()
             ):
-                self._answer(HTTPStatus.FORBIDDEN, "reload the page: it is from an earlier start")
+                self._answer(HTTPStatus.FORBIDDEN, "the local server was started anew")
             elif not length.isdecimal() or int(length) > LONGEST_REQUEST:
                 self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the rating is too long")
             else:
@@ -94,11 +117,19 @@ def make_server(results: Path, folder: Path, port: int = 0) -> ThreadingHTTPServ
 
         def _is_ours(self) -> bool:
             """Refuses requests under another name: a site that lets its name point to loopback."""
-            port = self.server.server_address[1]
-            if self.headers.get("Host") in (f"{LOOPBACK}:{port}", f"localhost:{port}"):
+            if self.headers.get("Host") in (self._name(), self._name("localhost")):
                 return True
             self._answer(HTTPStatus.FORBIDDEN, "open the address that the server printed")
             return False
+
+        def _name(self, host: str = LOOPBACK) -> str:
+            return f"{host}:{self.server.server_address[1]}"
+
+        def _redirect(self) -> None:
+            """To the page under one name: what a browser keeps, it keeps by name."""
+            self.send_response(HTTPStatus.FOUND)
+            self.send_header("Location", f"http://{self._name()}/{PAGE}")
+            self.end_headers()
 
         def _answer(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
             body = text.encode("utf-8")
@@ -106,20 +137,40 @@ def make_server(results: Path, folder: Path, port: int = 0) -> ThreadingHTTPServ
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
+            self.send_header("X-Content-Type-Options", "nosniff")
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format, *args):
             pass  # every thumbnail would be a line
 
-    return ThreadingHTTPServer((LOOPBACK, port), Handler)
+    try:
+        return ThreadingHTTPServer((LOOPBACK, port), Handler)
+    except (OSError, OverflowError) as error:
+        raise OSError(
+            f"port {port} cannot be had ({getattr(error, 'strerror', None) or error}). If this "
+            f"folder is being served already, open http://{LOOPBACK}:{port}/; otherwise end the "
+            "program that holds the port, or choose another with --port"
+        ) from None
+
+
+def on_disk(folder: Path) -> dict:
+    """The ``rows`` that count of all tables in ``folder``, and what was wrong with the others."""
+    rows, problems = [], []
+    for path in rating_files(folder):
+        try:
+            rows += read_ratings(path)
+        except (BadInput, OSError) as error:
+            problems.append(str(error))
+    return {"rows": latest(rows), "problems": problems}
 
 
 def append(body: bytes, folder: Path) -> Path:
     """Add one rating (JSON with the columns of ratings.tsv) to its rater's file in ``folder``.
 
     Returns the file. Nothing is ever overwritten: of several ratings of one thing the latest
-    counts. Raises ValueError for what is no JSON object, `BadInput` for what is no rating.
+    counts. Raises ValueError for what is no JSON object, `BadInput` for what is no rating, or for a
+    file that has no place for all of it.
     """
     try:
         entry = json.loads(body)
@@ -129,15 +180,41 @@ def append(body: bytes, folder: Path) -> Path:
         value is None or isinstance(value, str) for value in entry.values()
     ):
         raise ValueError("a rating is an object of texts")
-    words = {k: " ".join((entry.get(k) or "").split()) for k in columns("ratings")}
-    row = checked_rating(words, "this rating", 1)
+    rater = entry.get("rater") or ""
+    if rater.strip() and not tidy(rater):
+        raise ValueError(f"rater '{rater}' means that nothing is known; choose another id")
+    row = checked_rating({k: tidy(entry.get(k) or "") for k in columns("ratings")}, "rating", 1)
     path = folder / f"ratings_{re.sub(r'[^A-Za-z0-9_-]', '', row['rater']) or 'rater'}.tsv"
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     if not path.is_file() or path.stat().st_size == 0:
         writer.writerow(row)
-    writer.writerow([value or "n/a" for value in row.values()])
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        stream.write(text.getvalue())
+        order = list(row)
+    else:
+        order = _header(path)
+    writer.writerow([row.get(name) or "n/a" for name in order])
+    _write_at_the_end(text.getvalue().encode("utf-8"), path)
     return path
+
+
+def _header(path: Path) -> list[str]:
+    """Columns of a rater's file, which may stand in any order. Raises `BadInput` for lost ones."""
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
+        header = [name.strip() for name in stream.readline().split("\t")]
+    missing = [name for name in columns("ratings") if name not in header]
+    if missing:
+        raise BadInput(f"no column {', '.join(missing)}", path, "add it, or rename the file")
+    return header
+
+
+def _write_at_the_end(text: bytes, path: Path) -> None:
+    """On a line of its own, whatever an editor left there, and on the disk before it is told."""
+    with path.open("a+b") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(size - 1, 0))
+        if stream.read(1) not in (b"", b"\n"):
+            text = b"\n" + text
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())

@@ -32,7 +32,7 @@ def read_rows(path: str | Path, needed: list[str]) -> Iterator[tuple[int, dict[s
             "the table must be separated by tabs, with a header line",
         )  # fmt: skip
     for line, row in rows:
-        yield line, {name: _tidy(text) for name, text in row.items()}
+        yield line, {name: tidy(text) for name, text in row.items()}
 
 
 def unit_of(row: dict[str, str], path: str | Path, line: int) -> Unit:
@@ -45,6 +45,7 @@ def unit_of(row: dict[str, str], path: str | Path, line: int) -> Unit:
         raise BadInput(f"line {line}: {error}", path, "correct the row") from None
 
 
-def _tidy(cell: str) -> str:
+def tidy(cell: str) -> str:
+    """A cell on one line; what means missing is the empty string."""
     cell = " ".join(cell.split())
     return "" if cell.lower() in MISSING else cell
