@@ -12,6 +12,7 @@ from glymph.review.ratings import read_ratings
 from glymph.review.serve import append, make_server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make dev")
+sync_api.expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium")
 SUBJECTS = ("sub-1", "sub-2", "sub-3")
@@ -56,7 +57,7 @@ class Cohort:
                 for row in read_ratings(path)]  # fmt: skip
 
     def wait_for(self, *expected):
-        end = time.monotonic() + 8
+        end = time.monotonic() + 30
         while self.rows() != [*expected] and time.monotonic() < end:
             time.sleep(0.05)
         assert self.rows() == [*expected]
@@ -82,7 +83,7 @@ def cohort(tmp_path):
 def context(browser):
     """A browser of its own; any error of the page's script fails the test."""
     context = browser.new_context(viewport={"width": 1300, "height": 800}, locale="en")
-    context.set_default_timeout(5000)
+    context.set_default_timeout(30_000)
     errors = []
     context.on("weberror", lambda error: errors.append(str(error.error)))
     yield context

@@ -159,6 +159,17 @@ def test_a_file_that_a_person_wrote_keeps_its_columns(tmp_path, end):
         append(body, tmp_path)
 
 
+def test_a_rating_that_is_sent_twice_is_written_once(tmp_path):
+    """By a second tab, or since the answer to it was lost."""
+    first, second = (RATING | {"rater": "AB", "time": f"2026-01-31T12:00:00.00{k}Z"} for k in "12")
+    for entry in (first, second | {"rating": "accept"}, first, second | {"rating": "accept"}):
+        path = append(json.dumps(entry).encode(), tmp_path)
+    assert [row["rating"] for row in read_ratings(path)] == ["reject", "accept"]
+    for _ in range(2):
+        path = append(json.dumps(RATING | {"rater": "CD", "time": ""}).encode(), tmp_path)
+    assert len(read_ratings(path)) == 2
+
+
 def test_without_a_page_it_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="run the workflow first"):
         make_server(tmp_path, tmp_path, 0)

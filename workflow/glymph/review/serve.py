@@ -169,8 +169,9 @@ def append(body: bytes, folder: Path) -> Path:
     """Add one rating (JSON with the columns of ratings.tsv) to its rater's file in ``folder``.
 
     Returns the file. Nothing is ever overwritten: of several ratings of one thing the latest
-    counts. Raises ValueError for what is no JSON object, `BadInput` for what is no rating, or for a
-    file that has no place for all of it.
+    counts. One that is there already, with the same time, was sent twice (by a second tab, or since
+    the answer to it was lost) and is not written again. Raises ValueError for what is no JSON
+    object, `BadInput` for what is no rating, or for a file that has no place for all of it.
     """
     try:
         entry = json.loads(body)
@@ -194,7 +195,10 @@ def append(body: bytes, folder: Path) -> Path:
     else:
         order = _header(path)
     writer.writerow([row.get(name) or "n/a" for name in order])
-    _write_at_the_end(text.getvalue().encode("utf-8"), path)
+    line = text.getvalue().encode("utf-8")
+    known = path.read_bytes().splitlines(keepends=True) if row["time"] and path.is_file() else []
+    if line not in known:
+        _write_at_the_end(line, path)
     return path
 
 
