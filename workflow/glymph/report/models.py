@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from glymph.report.results import Results, fixed, label, number, p_text
+from glymph.report.results import Results, fixed, label, number, p_text, within
 from glymph.report.tables import Table
 
 COLLINEAR = 5
 """Variance inflation from which a metric is hard to tell apart from the other terms."""
-
-
-def _within(row, middle: str, digits: int = 2) -> str:
-    """A number with the 95 % interval beside it."""
-    low, high = (fixed(row[f"{middle}_{end}"], digits) for end in ("low", "high"))
-    return f"{fixed(row[middle], digits)} ({low}, {high})"
 
 
 def _lost(table: pd.DataFrame, column: str, what: str) -> str:
@@ -36,7 +30,7 @@ def regression(results: Results) -> Table | None:
     for (x, y), part in table[table["beta"].notna()].groupby(["x", "y"], sort=False):
         by_model = {r["model"]: r for _, r in part.iterrows()}
         last = by_model[list(by_model)[-1]]
-        cells = [_within(by_model[m], "beta") if m in by_model else "" for m in models]
+        cells = [within(by_model[m], "beta") if m in by_model else "" for m in models]
         rows.append([results.name(x), label(y), f"{last['n']:.0f}", *cells, p_text(last["p_fdr"]),
                      fixed(last["r2"]), _inflation(last["vif"]), _influence(last)])  # fmt: skip
     head = ["", "score", "n", *(f"model {m}: β (95 % CI)" for m in models),
@@ -95,7 +89,7 @@ def simple_slopes(results: Results) -> Table | None:
         return None
     table = results["simple_slopes"].merge(found, on=keys)
     rows = [[results.name(r["x"]), label(r["y"]), label(r["moderator"]), str(r["level"]),
-             _within(r, "beta"), p_text(r["p"])] for _, r in table.iterrows()]  # fmt: skip
+             within(r, "beta"), p_text(r["p"])] for _, r in table.iterrows()]  # fmt: skip
     return Table("simple_slopes", "Simple slopes where an interaction is significant",
                  ["", "score", "moderator", "level", "β (95 % CI)", "P"], rows,
                  "All others: group/stats/simple_slopes.tsv.")  # fmt: skip
@@ -115,7 +109,7 @@ def mediation(results: Results) -> Table | None:
     for _, r in table[table["beta"].notna()].iterrows():
         names = {key: results.name(r[key]) for key in ("x", "mediator", "y")}
         rows.append([f"{r['path']}: {PATHS[r['path']].format(**names)}", f"{r['n']:.0f}",
-                     _within(r, "beta"), p_text(r["p"])])  # fmt: skip
+                     within(r, "beta"), p_text(r["p"])])  # fmt: skip
     note = (
         "Standardised coefficients given the covariates; the indirect path with percentiles of "
         "5,000 bootstrap resamples. Regressions in one visit: the order of things is assumed, not "
@@ -168,7 +162,7 @@ def _area(row) -> str:
     sign = ">" if row["direction"] == "higher" else "<"
     if pd.isna(row["auc_low"]):
         return f"{sign} {fixed(row['auc'])}"
-    return f"{sign} {_within(row, 'auc')}"
+    return f"{sign} {within(row, 'auc')}"
 
 
 def marker_differences(results: Results) -> Table | None:
@@ -177,8 +171,7 @@ def marker_differences(results: Results) -> Table | None:
         return None
     rows = [
         [r["contrast"], f"{results.name(r['features1'])} - {results.name(r['features2'])}",
-         f"{r['n']:.0f}", f"{fixed(r['difference'], 3)} ({fixed(r['low'], 3)}, "
-         f"{fixed(r['high'], 3)})", p_text(r["p"])]
+         f"{r['n']:.0f}", within(r, "difference", 3), p_text(r["p"])]
         for _, r in table[table["p"].notna()].iterrows()
     ]  # fmt: skip
     return Table("marker_differences", "Differences of AUC between single metrics",
@@ -193,7 +186,7 @@ def counts(results: Results) -> Table | None:
         return None
     rows = [
         [results.name(r["metric"]), f"{r['group1']} / {r['group2']}", f"{r['n']:.0f}",
-         f"{fixed(r['rate_ratio'])} ({fixed(r['low'])}, {fixed(r['high'])})", p_text(r["p"]),
+         within(r, "rate_ratio"), p_text(r["p"]),
          p_text(r["p_fdr"]), p_text(r["p_groups"]), str(r["model"]),
          f"{r['zeros']:.0f} ({number(r['zeros_expected'], 2)})"]
         for _, r in table[table["rate_ratio"].notna()].iterrows()
@@ -221,18 +214,18 @@ def power(results: Results) -> Table | None:
     rows = [
         [results.name(r["metric"]), f"{r['group1']} vs {r['group2']}",
          f"{r['n1']:.0f}, {r['n2']:.0f}",
-         f"{fixed(r['hedges_g'])} ({fixed(r['hedges_g_low'])}, {fixed(r['hedges_g_high'])})",
+         within(r, "hedges_g"),
          fixed(r["detectable_g"]) if pd.notna(r["detectable_g"]) else "n/a",
          p_text(r["equivalence_p"])]
         for _, r in quiet.iterrows()
     ]  # fmt: skip
-    within = results.settings["equivalence"]
+    bound = results.settings["equivalence"]
     return Table(
         "power", "What was not found, and could have been",
         ["", "groups", "n", "Hedges g (95 % CI)", "detectable g", "P of equivalence"], rows,
         "Pairs without a significant difference. Detectable: the difference in standard deviations "
         "that a t test finds in 8 of 10 cohorts of this size at the corrected level. Equivalence: "
-        f"two one-sided tests that the adjusted means lie within {within:g} residual standard "
+        f"two one-sided tests that the adjusted means lie within {bound:g} residual standard "
         "deviations of one another, not corrected; large where the cohort cannot tell (n/a after "
         "Kruskal-Wallis).", folded=True,
     )  # fmt: skip

@@ -179,6 +179,14 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:.2e}" if "e" in text else text
 
 
+def within(row: pd.Series, name: str, digits: int = 2) -> str:
+    """A number of a row with its 95 % interval, so many ``digits`` after the point. The ends are in
+    ``<name>_low`` and ``<name>_high``, or ``low`` and ``high`` of a row with one interval."""
+    start = f"{name}_" if f"{name}_low" in row else ""
+    low, high = (fixed(row[f"{start}{end}"], digits) for end in ("low", "high"))
+    return f"{fixed(row[name], digits)} ({low}, {high})"
+
+
 def fixed(value: float, digits: int = 2) -> str:
     """A number with so many ``digits`` after the point, and no minus sign where they are zero."""
     return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from glymph.report.results import Results, fixed, label, number, p_text
+from glymph.report.results import Results, fixed, label, number, p_text, within
 from glymph.stats.analysed import WHOLE
 
 
@@ -181,7 +181,7 @@ def correlations(results: Results, metrics: list[str], name: str, title: str) ->
     note = "r, and in brackets P corrected for the false-discovery rate within the column's group."
     lost = not_computed(table)
     rows = [
-        [results.name(r["x"]), label(r["y"]), r["group"], _count_text(r["n"]), _interval(r),
+        [results.name(r["x"]), label(r["y"]), r["group"], _count_text(r["n"]), within(r, "r"),
          fixed(r["r2"], 3), p_text(r["p"]), p_text(r["p_fdr"])]
         for _, r in table[table["r"].notna()].iterrows()
     ]  # fmt: skip
@@ -194,11 +194,6 @@ def correlations(results: Results, metrics: list[str], name: str, title: str) ->
 
 def _in_matrix(row) -> str:
     return "" if pd.isna(row["r"]) else f"{fixed(row['r'])} ({p_text(row['p_fdr'])})"
-
-
-def _interval(row) -> str:
-    """A correlation with its confidence interval."""
-    return f"{fixed(row['r'])} ({fixed(row['r_low'])}, {fixed(row['r_high'])})"
 
 
 def not_computed(table: pd.DataFrame) -> str:
@@ -219,7 +214,7 @@ def discrimination(results: Results) -> Table:
         if pd.isna(r["auc"]):
             rows.append([r["contrast"], r["features"], _text(r["n"]), r["reason"], "", "", "", ""])
             continue
-        auc = f"{r['auc']:.2f} ({r['auc_low']:.2f}, {r['auc_high']:.2f})"
+        auc = within(r, "auc")
         rows.append([r["contrast"], r["features"], f"{r['n']:.0f}", auc, p_text(r["p_permutation"]),
                      number(r["sensitivity"], 2), number(r["specificity"], 2),
                      number(r["calibration_slope"], 2)])  # fmt: skip
@@ -236,7 +231,7 @@ def auc_differences(results: Results) -> Table:
     """Feature sets against one another, on the same folds."""
     rows = [
         [r["contrast"], f"{r['features1']} - {r['features2']}",
-         f"{fixed(r['difference'], 3)} ({fixed(r['low'], 3)}, {fixed(r['high'], 3)})",
+         within(r, "difference", 3),
          p_text(r["p"])]
         for _, r in results["auc_differences"].iterrows()
     ]  # fmt: skip
@@ -271,7 +266,7 @@ def _side_by_side(
         cells = []
         for kind in kinds:
             r = part[part[column] == kind].iloc[0]
-            cells += ["", ""] if pd.isna(r["r"]) else [_interval(r), p_text(r["p_fdr"])]
+            cells += ["", ""] if pd.isna(r["r"]) else [within(r, "r"), p_text(r["p_fdr"])]
         if any(cells):
             rows.append([results.name(x), results.name(y), *cells])
     return rows, not_computed(table)

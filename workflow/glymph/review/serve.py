@@ -8,7 +8,6 @@ name. What it tells the page is what the tables on disk hold.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import os
@@ -20,6 +19,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from glymph.common.errors import BadInput
+from glymph.common.provenance import content_hash
 from glymph.review.definitions import columns
 from glymph.review.ratings import checked_rating, latest, rating_files, read_ratings
 from glymph.review.table import tidy
@@ -33,8 +33,7 @@ PLACEHOLDER = '<meta name="glymph-save" content="">'
 
 def identity(results: Path, folder: Path) -> str:
     """What tells the ratings of these folders from those of others, also after a new start."""
-    places = f"{results.resolve()}\n{folder.resolve()}"
-    return hashlib.sha256(places.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return content_hash([str(results.resolve()), str(folder.resolve())])
 
 
 def usual_port(results: Path, folder: Path) -> int:

@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from statsmodels.regression.mixed_linear_model import MixedLM
 
 from glymph.stats.analysed import Plan, with_sites
@@ -100,17 +99,15 @@ def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
 def _in_groups(model, names, first, unit, present, spread, about) -> list[dict]:
     """The change over time within every group but the first, whose change is the time itself."""
     rows = []
-    effects = np.asarray(model.fe_params)
-    spreads = np.asarray(model.cov_params())[: len(effects), : len(effects)]
     for group in present[1:]:
-        at = np.zeros(len(effects))
+        at = np.zeros(len(model.fe_params))
         at[[first, first + names.index(f"{unit} x {group} vs {present[0]}")]] = 1
-        change, error = float(at @ effects), float(np.sqrt(at @ spreads @ at))
-        reach = stats.norm.ppf(0.975) * error
+        found = model.t_test(at[None])
+        low, high = np.squeeze(found.conf_int()) * spread
         rows.append(about | {
-            "term": f"{unit} in {group}", "estimate": change * spread,
-            "low": (change - reach) * spread, "high": (change + reach) * spread,
-            "z": change / error, "p": float(2 * stats.norm.sf(abs(change / error)))})  # fmt: skip
+            "term": f"{unit} in {group}", "estimate": float(np.squeeze(found.effect)) * spread,
+            "low": low, "high": high, "z": float(np.squeeze(found.tvalue)),
+            "p": float(np.squeeze(found.pvalue))})  # fmt: skip
     return rows
 
 

@@ -10,13 +10,13 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from glymph.stats.analysed import Plan
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, check_estimable, covariate_design, fit, indicators
 
-MODELS = {"1": "the metric alone", "2": "and the covariates", "3": "and the groups"}
+MODELS = ("1", "2", "3")
+"""The metric alone; and the covariates; and the groups."""
 INFLUENCE = 4
 """A subject is called influential whose Cook's distance exceeds this over n
 (Bollen and Jackman 1985, 10.1177/0049124185013004004)."""
@@ -165,11 +165,10 @@ def _moderation(frame: pd.DataFrame, plan: Plan, metric: str, score: str, modera
         at = np.zeros(full.shape[1])
         at[plain.shape[1] - 1] = 1
         at[plain.shape[1] :] = place
-        beta, error = at @ model.params, np.sqrt(at @ model.cov_params() @ at)
-        reach = stats.t.ppf(0.975, model.df_resid) * error
-        lines.append({"level": name, "beta": beta, "beta_low": beta - reach,
-                      "beta_high": beta + reach,
-                      "p": float(2 * stats.t.sf(abs(beta / error), model.df_resid))})  # fmt: skip
+        found = model.t_test(at)
+        low, high = np.squeeze(found.conf_int())
+        lines.append({"level": name, "beta": float(np.squeeze(found.effect)), "beta_low": low,
+                      "beta_high": high, "p": float(np.squeeze(found.pvalue))})  # fmt: skip
     return test, lines
 
 

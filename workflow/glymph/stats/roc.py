@@ -74,15 +74,19 @@ def markers(frame: pd.DataFrame, plan: Plan) -> list[dict]:
     for first, second in combinations(plan.groups, 2):
         found = []
         for metric in plan.metrics:
-            own = frame[["group", metric]].dropna()
-            negative, positive = (own.loc[own["group"] == g, metric].to_numpy(float)
-                                  for g in (first, second))  # fmt: skip
+            (positive,), (negative,) = _sides(frame, [metric], second, first)
             about = {"contrast": f"{first} vs {second}", "metric": metric}
             about["n"] = len(positive) + len(negative)
             found.append(about | _marker(positive, negative))
         add_fdr(found)
         rows += found
     return rows
+
+
+def _sides(frame: pd.DataFrame, columns: list[str], *groups: str) -> list[np.ndarray]:
+    """Values (columns, subjects) of each of the ``groups``, of subjects who have all of them."""
+    own = frame[["group", *columns]].dropna()
+    return [own.loc[own["group"] == g, columns].to_numpy(float).T for g in groups]
 
 
 def _marker(positive: np.ndarray, negative: np.ndarray) -> dict:
@@ -93,12 +97,17 @@ def _marker(positive: np.ndarray, negative: np.ndarray) -> dict:
     row = {"direction": "higher" if sign > 0 else "lower", "auc": float(auc)}
     if variance < 1e-20:
         return row | {"reason": "the groups do not overlap, or nothing varies: no interval"}
-    error = float(np.sqrt(variance))
-    reach = stats.norm.ppf(0.975) * error
+    low, high, z, p = _normal(float(auc) - 0.5, variance)
     best = youden(sign * positive, sign * negative)
-    row |= {"auc_low": max(0.0, auc - reach), "auc_high": min(1.0, auc + reach)}
-    row |= {"z": float((auc - 0.5) / error), "p": float(2 * stats.norm.sf(abs(auc - 0.5) / error))}
+    row |= {"auc_low": max(0.0, 0.5 + low), "auc_high": min(1.0, 0.5 + high), "z": z, "p": p}
     return row | best | {"cut": sign * best["cut"]}
+
+
+def _normal(value: float, variance: float) -> tuple[float, float, float, float]:
+    """95 % interval, z and two-sided P against 0 of a normally distributed estimate."""
+    error = float(np.sqrt(variance))
+    reach, z = float(stats.norm.ppf(0.975)) * error, value / error
+    return value - reach, value + reach, z, float(2 * stats.norm.sf(abs(z)))
 
 
 def _direction(positive: np.ndarray, negative: np.ndarray) -> int:
@@ -115,9 +124,7 @@ def differences(frame: pd.DataFrame, plan: Plan) -> list[dict]:
     rows = []
     for first, second in combinations(plan.groups, 2):
         for pair in combinations(wanted, 2):
-            own = frame[["group", *pair]].dropna()
-            negative, positive = (own.loc[own["group"] == g, list(pair)].to_numpy(float).T
-                                  for g in (first, second))  # fmt: skip
+            positive, negative = _sides(frame, list(pair), second, first)
             if min(positive.shape[1], negative.shape[1]) < LEAST:
                 continue
             sign = np.array([[_direction(a, b)] for a, b in zip(positive, negative, strict=True)])
@@ -132,8 +139,5 @@ def _difference(difference: float, spread: np.ndarray) -> dict:
     variance = spread[0, 0] + spread[1, 1] - 2 * spread[0, 1]
     if variance < 1e-20:
         return {"difference": difference, "reason": "the two order the subjects alike"}
-    error = float(np.sqrt(variance))
-    reach = stats.norm.ppf(0.975) * error
-    return {"difference": difference, "low": difference - reach, "high": difference + reach,
-            "z": difference / error,
-            "p": float(2 * stats.norm.sf(abs(difference) / error))}  # fmt: skip
+    low, high, z, p = _normal(difference, variance)
+    return {"difference": difference, "low": low, "high": high, "z": z, "p": p}
