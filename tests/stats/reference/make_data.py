@@ -1,4 +1,4 @@
-"""The datasets that are compared with R: ties, unbalanced groups, missing values, counts, time."""
+"""The datasets compared with R: ties, unbalanced groups, missing values, counts, sites, time."""
 
 from pathlib import Path
 
@@ -56,6 +56,19 @@ def counts() -> pd.DataFrame:
     return frame
 
 
+def sites() -> pd.DataFrame:
+    """Three groups at three sites, which shift and stretch six metrics of unlike scales."""
+    rng = np.random.default_rng(16)
+    group, site = np.repeat(["A", "B", "C"], [30, 22, 18]), rng.choice(["a", "b", "c"], 70)
+    frame = pd.DataFrame({"group": group, "site": site, "age": rng.normal(70, 8, 70).round(1)})
+    for k, scale in enumerate((0.1, 1.0, 5.0, 20.0, 300.0, 0.02)):
+        shift = frame["site"].map({"a": 0.0, "b": 1.0 + 0.2 * k, "c": -0.5})
+        spread = frame["site"].map({"a": 1.0, "b": 1.5, "c": 0.7})
+        effect = 0.8 * (frame["group"] == "C") - 0.03 * (frame["age"] - 70)
+        frame[f"m{k}"] = scale * (10 + shift + effect + spread * rng.normal(0, 1, 70))
+    return frame.round(6)
+
+
 def sessions() -> pd.DataFrame:
     """Two groups at three sites, one to three sessions at uneven times."""
     rng = np.random.default_rng(15)
@@ -75,5 +88,5 @@ def sessions() -> pd.DataFrame:
 
 
 if __name__ == "__main__":
-    for make in (ties, unbalanced, missing, counts, sessions):
+    for make in (ties, unbalanced, missing, counts, sites, sessions):
         make().to_csv(HERE / f"{make.__name__}.csv", index=False, na_rep="NA")

@@ -21,8 +21,9 @@ def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
     Not for discrimination: what is learned from all subjects, groups included, may not enter a
     cross-validation. Groups and covariates are preserved. ComBat (Johnson 2007,
     10.1093/biostatistics/kxj037; for images Fortin 2018, 10.1016/j.neuroimage.2017.11.024) by
-    neuroCombat. Subjects whose site,
-    covariate or any metric is missing cannot be harmonised; their metrics become missing.
+    neuroCombat: unchanged since 2021, equal to R's sva (tests), and what neuroHarmonize calls too.
+    Subjects whose site, covariate or any metric is missing cannot be harmonised; their metrics
+    become missing.
     """
     from neuroCombat import neuroCombat
 
