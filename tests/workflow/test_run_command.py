@@ -34,13 +34,20 @@ found = np.clip(bright / 2, 0, 1).astype(np.float32)
 nib.save(nib.Nifti1Image(found, image.affine), output)
 """
 BIDS = "bids; touch hacked $(touch hacked)"
+ANATOMY = {
+    "brain_mask": "../truth/{folder}/{prefix}_space-T1w_label-brain_mask.nii.gz",
+    "registration": {"resolution_mm": 4.0, "iterations": [5, 0, 0]},
+    "segmentation": {"resolution_mm": 3.0},
+}
+"""Coarse: what the program is given and what becomes of it are in question here."""
 RULES = ("epvs_segment", "epvs_census", "metrics_unit", "qc_page")
 
 
 def configured(folder, command, **more):
     """Arguments of a run with this command."""
     epvs = {"engine": "command", "command": command, "threshold": 0.3}
-    content = {"bids_dir": BIDS, "output_dir": "out", "epvs": epvs | more}
+    epvs["compare_regions"] = False
+    content = {"bids_dir": BIDS, "output_dir": "out", "epvs": epvs | more, "anat": ANATOMY}
     (folder / "my.yaml").write_text(yaml.safe_dump(content))
     return ["--configfile", "my.yaml"]
 

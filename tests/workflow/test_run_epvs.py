@@ -16,7 +16,7 @@ from glymph.common.registry import metrics
 from tests.workflow.conftest import COHORT, ROOT, planned, settings, snakemake
 
 pytestmark = pytest.mark.slow
-ARGUMENTS = settings("bids", "out", exclude="[sub-AD01,sub-MCI01]")
+ARGUMENTS = settings("bids", "out")
 STEM = "out/sub-NC01/anat/sub-NC01"
 
 
@@ -31,7 +31,7 @@ def brain(tmp_path_factory):
     folder = tmp_path_factory.mktemp("epvs")
     subprocess.run(
         [sys.executable, "-m", "glymph.simulate", str(folder / "bids"), str(folder / "truth"),
-         "--per-group", "1", "--jobs", "2", "--seed", "8", "--modalities", "T1w", "T2w",
+         "--groups", "0", "0", "1", "--seed", "8", "--modalities", "T1w", "T2w",
          "--raters", "anna", "ben"],
         env=os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "OMP_NUM_THREADS": "1"},
         check=True, stdout=subprocess.DEVNULL,
