@@ -81,14 +81,14 @@ class Image:
         """Of all layers, unpacked, as "2.2 GB"."""
         return json.loads(self.buildah("images", "--json", self.name).stdout)[0]["size"]
 
-    def run(self, *arguments, folder: Path, user: int = 0, check=True) -> str:
+    def run(self, *arguments, folder: Path, user: int = 0) -> str:
         """The image's entry point with these arguments, in ``folder``, which is mounted."""
         entry = self.about["OCIv1"]["config"]["Entrypoint"]
         container = self.buildah("from", "--pull-never", self.name).stdout.split()[-1]
         try:
             return self.buildah(
                 "run", "--isolation", "chroot", f"--user={user}:{user}", f"--workingdir={folder}",
-                f"--volume={folder}:{folder}", container, "--", *entry, *arguments, check=check,
+                f"--volume={folder}:{folder}", container, "--", *entry, *arguments,
             ).stdout  # fmt: skip
         finally:
             self.buildah("rm", container)

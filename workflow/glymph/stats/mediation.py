@@ -14,17 +14,16 @@ from glymph.stats.regression import check_told_apart, standardised
 
 RESAMPLES = 5000
 BATCH = 500
-PATHS = ("a", "b", "total", "direct", "indirect")
-"""a: the first on the mediator; b: the mediator on the last given the first; total and direct: the
-first on the last without and with the mediator; indirect: a times b."""
 
 
 def mediate(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
     """A row for each path of every triple of ``settings["mediation"]``, in standard deviations.
 
-    All models hold the covariates. a, b, total and direct have the intervals and P of least
-    squares; indirect has percentile intervals of a bootstrap of subjects, and the P that belongs
-    to them (Preacher and Hayes 2008, 10.3758/BRM.40.3.879).
+    a: the first on the mediator; b: the mediator on the last given the first; total and direct: the
+    first on the last without and with the mediator; indirect: a times b. All models hold the
+    covariates. The first four have the intervals and P of least squares; indirect has percentile
+    intervals of a bootstrap of subjects, and the P that belongs to them (Preacher and Hayes 2008,
+    10.3758/BRM.40.3.879).
     """
     rows = []
     for triple in settings["mediation"]:
