@@ -18,7 +18,7 @@ ALLOWED = {
     "anat": {"networks"},
     "epvs": {"anat", "networks"},
     "metrics": {"inputs", "epvs"},
-    "qc": {"alps"},
+    "qc": {"alps", "epvs", "metrics"},
     "report": {"stats"},
     "review": {"metrics"},
     "train": {"anat", "epvs", "networks"},
