@@ -62,8 +62,8 @@ def test_the_page_of_the_cohort(cohort, context, width):
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("flags", [RECORD["flags"], []])
-def test_the_page_of_a_subject(context, tmp_path, flags):
+@pytest.mark.parametrize("width, flags", [(420, RECORD["flags"]), (1300, [])])
+def test_the_page_of_a_subject(context, tmp_path, width, flags):
     stop = {"stage": "dwi", "reason": "no bval", "file": "a.nii.gz", "cure": "give one"}
     picture = closeups(*subject("RAS"))[2].slices[0].plain["T1w"]
     figures = [*closeups(*subject("RAS")), Figure("Title", "What to see", picture),
@@ -71,15 +71,17 @@ def test_the_page_of_a_subject(context, tmp_path, flags):
     record = RECORD | {"flags": flags, "stops": [stop] if flags else [], "notes": ["said"]}
     (tmp_path / "page.html").write_text(render(record, figures), encoding="utf-8")
     page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 800})
     page.goto(f"file://{tmp_path}/page.html")
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert serious(page) == []
     page.locator(".flip input").first.focus()
     page.keyboard.press("Space")
     assert serious(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_of_the_report(report_on, context, tmp_path, scheme):  # noqa: F811
+@pytest.mark.parametrize("scheme, width", [("light", 420), ("dark", 1300)])
+def test_the_page_of_the_report(report_on, context, tmp_path, scheme, width):  # noqa: F811
     """With tables, folds, what is missed, and two figures."""
     frame = draw({"AD": 15, "NC": 15}, shift=-0.5).drop(columns="moca")
     results = report_on(frame)
@@ -91,8 +93,11 @@ def test_the_page_of_the_report(report_on, context, tmp_path, scheme):  # noqa: 
     shown = report_page.render(results, pictures, None, about, [("sub-1", "../sub-1/qc.html")])
     (tmp_path / "page.html").write_text(shown, encoding="utf-8")
     page = context.new_page()
+    page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     page.goto(f"file://{tmp_path}/page.html")
     assert serious(page) == []
+    page.locator("th").first.press("Enter")
+    assert page.locator("th").first.get_attribute("aria-sort") == "ascending"
     page.evaluate("() => document.querySelectorAll('details').forEach(d => { d.open = true })")
     assert serious(page) == []

@@ -13,7 +13,7 @@ from glymph.epvs import atlas
 from glymph.qc.page import Closeup, Slice
 from glymph.qc.panels import DPI, RIM, letters, picture, ras
 
-SLICES = 3
+SLICES = 4
 """Of each region, where there are as many."""
 APART_MM = 5
 """Slices nearer to each other show the same spaces."""
@@ -130,8 +130,8 @@ def _slice(level: int, counted: np.ndarray, inside: np.ndarray, found: Found, co
     borders = [f[..., level][box] for f in (inside, found.others, found.objects > 0)]
     here = len(np.unique(found.objects[..., level][counted[..., level]]))
     middle = [(span.start + span.stop - 1) / 2 for span in box]
-    z = (found.affine @ [*middle, level, 1])[2]
-    title = f"{here} counted in this slice, z = {z:.0f} mm" if here else f"z = {z:.0f} mm"
+    z = round((found.affine @ [*middle, level, 1])[2])
+    title = f"{here} counted in this slice, z = {z} mm" if here else f"z = {z} mm"
     return Slice(
         title,
         {name: _drawn(plane, contrast[name], []) for name, plane in planes.items()},

@@ -82,7 +82,9 @@ def epvs(axis, ground: nib.Nifti1Image, labels: nib.Nifti1Image, objects: nib.Ni
     if box is None:
         bounds = bounding_box(places > 0, 8)
         box = (*bounds[:2], (bounds[2].start + bounds[2].stop) // 2)
-    panel(axis, array(ras(ground))[box], (1, 1), cmap="gray", vmin=-1, vmax=1)
+    plane = array(ras(ground))[box]
+    low, high = np.percentile(plane[plane > -1], (1, 99)) if (plane > -1).any() else (-1, 1)
+    panel(axis, plane, (1, 1), cmap="gray", vmin=low, vmax=max(high, low + 0.1))
     outlines(axis, np.zeros_like(places[box]), numbers[box] > 0)
 
 
