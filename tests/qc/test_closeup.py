@@ -107,6 +107,13 @@ def test_an_object_belongs_to_the_region_that_holds_most_of_it():
     assert cso.slices == []
 
 
+def test_an_object_outside_all_regions_belongs_to_none():
+    t1w, t2w, labels, objects, others = subject("RAS")
+    nowhere = nib.Nifti1Image(np.zeros(labels.shape, np.float32), labels.affine)
+    found = closeup.closeups(t1w, t2w, nowhere, objects, others)
+    assert not any(region.slices for region in found)
+
+
 @pytest.mark.parametrize("spread", [(60, 60), (75, 20), (1, 1)])
 def test_every_mm_has_three_pixels_or_more(spread):
     plane = np.zeros((160, 200), bool)

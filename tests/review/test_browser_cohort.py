@@ -175,6 +175,15 @@ def test_anothers_rating_is_hidden_until_one_has_rated(cohort, context):
     expect(page.locator("#detail")).not_to_contain_text("EF: unsure")
 
 
+def test_rows_are_made_once(page):
+    """Filters show and hide them: with a thousand people a letter typed must not make them anew."""
+    row(page, "sub-3").evaluate("node => { node.same = true }")
+    page.fill("#search", "sub-2")
+    expect(page.locator("#list .row:not(.head)")).to_have_count(1)
+    page.fill("#search", "")
+    assert row(page, "sub-3").evaluate("node => node.same")
+
+
 @pytest.mark.parametrize("width", [420, 1024])
 def test_everything_at_once_is_neither_too_small_nor_too_wide(page, width):
     page.set_viewport_size({"width": width, "height": 800})

@@ -61,8 +61,8 @@ def closeups(t1w, t2w, labels, objects, not_counted) -> list[Closeup]:
 
 
 def _homes(labels: np.ndarray, objects: np.ndarray) -> dict[int, str]:
-    """The region of every object, as the census has it."""
-    where = objects > 0
+    """The region of every object inside the regions, as the census has it."""
+    where = (objects > 0) & (labels > 0)
     numbers, values = objects[where], labels[where]
     return {int(n): atlas.home(values[numbers == n])[0] for n in np.unique(numbers)}
 
