@@ -14,6 +14,7 @@ from tests.qc.test_page import RECORD
 
 SHAPE = (110, 120, 100)
 BG, CSO = 3, 1
+SIDED = "2 counted in this slice, left and right, z ="
 
 
 def world(name):
@@ -39,6 +40,7 @@ def subject(name):
     front and behind it, and one not counted, right behind; in the midbrain one not counted."""
     affine, places = world(name)
     labels = np.where(box(places, (-45, -45, -12), (45, 45, 12)), BG, 0)
+    labels[(labels == BG) & (places[..., 0] > 0)] = BG + 1
     labels[box(places, (-8, -8, -36), (8, 8, -25))] = 5
     objects = np.zeros(labels.shape)
     objects[ball(places, (-30, 25, 0))] = 1
@@ -64,6 +66,7 @@ def middle(mask):
 def test_left_front_is_left_above_in_every_storage(name):
     _, cso, bg, midbrain, dwm = closeup.closeups(*subject(name))
     assert bg.caption.startswith("2 perivascular spaces counted")
+    assert bg.slices[0].title.startswith(SIDED)
     for shown in bg.slices[0].marked.values():
         red, yellow = pixels(shown)
         assert (middle(red) < 0.4).all(), "left and front"

@@ -131,12 +131,19 @@ def _slice(level: int, counted: np.ndarray, inside: np.ndarray, found: Found, co
     here = len(np.unique(found.objects[..., level][counted[..., level]]))
     middle = [(span.start + span.stop - 1) / 2 for span in box]
     z = round((found.affine @ [*middle, level, 1])[2])
-    title = f"{here} counted in this slice, z = {z} mm" if here else f"z = {z} mm"
+    title = f"{_sides(found.labels[..., level][looked_at])}, z = {z} mm"
+    title = f"{here} counted in this slice, {title}" if here else title
     return Slice(
         title,
         {name: _drawn(plane, contrast[name], []) for name, plane in planes.items()},
         {name: _drawn(plane, contrast[name], borders) for name, plane in planes.items()},
     )
+
+
+def _sides(labels: np.ndarray) -> str:
+    """The sides of these label values: a crop of one side does not tell by itself."""
+    known = atlas.definitions()["labels"]
+    return " and ".join(sorted({known[int(v)]["side"] for v in np.unique(labels) if v}))
 
 
 def _drawn(plane: np.ndarray, contrast: tuple[float, float], borders: list[np.ndarray]) -> bytes:
