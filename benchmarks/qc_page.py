@@ -1,9 +1,11 @@
 """The page of a large cohort: how big it is, and something to scroll through.
 
-    python benchmarks/qc_page.py RESULTS OUT --subjects 500
+    python benchmarks/qc_page.py RESULTS OUT --subjects 500 [--browser]
 
 Draws values of that many subjects around the values of the finished output folder RESULTS, copies
 its thumbnails and pages under their names into OUT, writes OUT/report/qc.html and prints sizes.
+--browser opens it in Chromium (playwright) and prints how long it takes until something can be done
+and from a key to the picture that answers it.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--subjects", type=int, default=500)
+    parser.add_argument("--browser", action="store_true")
     chosen = parser.parse_args()
     sources = read_tsv(chosen.results / "group" / "metrics.tsv")
     sources = [row for row in sources if row["flags"] is None] or sources
@@ -54,6 +57,55 @@ def main() -> None:
     print(f"page of the cohort  {len(page.encode()) / 1e6:.2f} MB, made in {spent:.2f} s")
     print(f"thumbnails          {np.mean(thumbnails) / 1e3:.0f} kB a subject-session")
     print(f"page of a subject   {np.mean(pages) / 1e6:.2f} MB")
+    if chosen.browser:
+        use((chosen.out / "report" / "qc.html").resolve().as_uri())
+
+
+TIMED = """async ([key, text]) => {
+    const painted = () => new Promise(done => requestAnimationFrame(() => setTimeout(done)));
+    const taken = [], search = document.getElementById("search");
+    for (let n = 0; n < 15; n++) {
+        const begun = performance.now();
+        if (text) search.value = text.slice(0, n % (text.length + 1));
+        (text ? search : document.activeElement).dispatchEvent(text ? new Event("input") :
+            new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true, view: window}));
+        await painted();
+        taken.push(performance.now() - begun);
+    }
+    taken.sort((a, b) => a - b);
+    return [taken[7], taken[14]];
+}"""
+"""Median and longest of 15 keys, or of letters typed into the search field, in ms."""
+
+
+def use(address: str) -> None:
+    """Prints how fast the page is in Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        page = browser.new_page(viewport={"width": 1300, "height": 900})
+        begun = time.perf_counter()
+        page.goto(address, wait_until="domcontentloaded")
+        page.evaluate("() => new Promise(requestAnimationFrame)")
+        print(f"until it can be used   {time.perf_counter() - begun:.2f} s")
+        page.fill("#rater", "AB")
+        page.press("#rater", "Escape")
+        told(page, "letter in the search", None, "sub-S0")
+        page.fill("#search", "")
+        page.locator("#list").focus()
+        told(page, "next row", "j")
+        page.keyboard.press("Enter")
+        told(page, "next subject, open", "j")
+        told(page, "rating", "a")
+        browser.close()
+
+
+def told(page, what: str, key: str | None, text: str | None = None) -> None:
+    middle, longest = page.evaluate(TIMED, [key, text])
+    print(f"{what:22} {middle:.0f} ms, at most {longest:.0f} ms")
 
 
 def drawn(source: dict, rng) -> dict[str, float]:

@@ -75,15 +75,23 @@ def test_thresholds_of_the_configuration_replace_the_registry():
 
 
 def test_robust_z_is_that_of_iglewicz_and_hoaglin():
-    values = [2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3]
+    values = [2.1, 2.6, 2.4, 2.5, 2.3, 2.1, 2.3, 2.6, 8.2, 8.3] * 2
     found = robust_z([*values, None])
     assert found[8] == pytest.approx(0.6745 * (8.2 - 2.45) / 0.15, rel=1e-3)
     assert found[-1] is None
 
 
 def test_no_outliers_in_small_or_constant_cohorts():
-    assert robust_z([1.0] * (FEWEST - 2) + [50.0]) == [None] * (FEWEST - 1)
-    assert robust_z([1.0] * 20 + [50.0]) == [None] * 21
+    spread = [1.0 + 0.01 * k for k in range(FEWEST - 2)]
+    assert robust_z([*spread, 50.0]) == [None] * (FEWEST - 1)
+    assert robust_z([*spread, 1.5, 50.0])[-1] > 100
+    assert robust_z([1.0] * FEWEST + [50.0]) == [None] * (FEWEST + 1)
+
+
+def test_nine_people_are_too_few_for_outliers():
+    assert FEWEST == 20
+    records = cohort_of(template_similarity=[0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97, 0.6])
+    assert outliers(records, 3.5) == [[]] * 9
 
 
 def cohort_of(**columns):
@@ -97,15 +105,15 @@ def cohort_of(**columns):
 
 
 def test_outliers_are_flagged_on_the_side_that_the_registry_names():
-    spread = [0.90, 0.91, 0.92, 0.93, 0.94, 0.95, 0.96, 0.97]
+    spread = [0.90 + 0.004 * k for k in range(FEWEST)]
     records = cohort_of(template_similarity=[*spread, 0.6], mean_framewise_displacement=[
         *(0.1 * v for v in spread), 0.001])  # fmt: skip
     found = outliers(records, 3.5)
-    assert [len(own) for own in found] == [0] * 8 + [1], "little motion is no fault"
+    assert [len(own) for own in found] == [0] * FEWEST + [1], "little motion is no fault"
     assert found[-1][0]["kind"] == "outlier"
     assert "below the cohort's median" in found[-1][0]["message"]
     (row,) = flag_rows(records, 3.5)
-    assert (row["participant_id"], row["metric"]) == ("sub-08", "template_similarity")
+    assert (row["participant_id"], row["metric"]) == ("sub-20", "template_similarity")
 
 
 def test_the_table_names_every_flag_once(tmp_path):

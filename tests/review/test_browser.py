@@ -376,7 +376,7 @@ def test_the_list_names_its_active_row_and_focus_is_never_lost(page):
     assert page.evaluate(where) == "list"
     page.keyboard.press("Enter")
     assert page.evaluate(where) == "detail"
-    page.get_by_role("button", name="next").click()
+    page.get_by_role("button", name="next", exact=True).click()
     assert page.evaluate(where) == "detail"
     accept = page.get_by_role("button", name="accept").first
     accept.click()

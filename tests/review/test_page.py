@@ -3,7 +3,7 @@
 import json
 import re
 
-from glymph.review.page import page_data, render
+from glymph.review.page import chip, page_data, render
 
 EVIL = "</script><img src=x onerror=alert(1)>\u2028"
 
@@ -32,7 +32,7 @@ def example(n=9, reason=EVIL):
 
 
 def test_values_distances_and_flags_stand_with_their_unit():
-    data = example()
+    data = example(25)
     assert [m["name"] for m in data["metrics"]] == ["brain_volume_mm3", "dwi_snr"]
     first, second = data["rows"][:2]
     assert first["values"] == [1e6, 10.0]
@@ -43,6 +43,18 @@ def test_values_distances_and_flags_stand_with_their_unit():
     assert first["missing"][0]["branch"] == "all", "an entry without session is of all sessions"
     assert first["page"] == "../sub-0/ses-a/sub-0_ses-a_qc.html"
     assert data["metrics"][1]["low"] == 12, "the configuration's threshold"
+
+
+def test_a_chip_says_in_two_words_what_is_wrong():
+    def of(kind, value=None, z=None):
+        return chip({"metric": "dwi_snr", "kind": kind, "value": value, "z": z}, limits)
+
+    limits = {"dwi_snr": [12, 80]}
+    assert of("range", "3") == {"label": "SNR of b = 0", "short": "low"}
+    assert of("range", "99")["short"] == "high"
+    assert of("missing")["short"] == "no value"
+    assert of("outlier", "20", "4.06")["short"] == "z +4.1"
+    assert of("outlier", "20", "-4.06")["short"] == "z \N{MINUS SIGN}4.1"
 
 
 def test_text_of_files_is_data_and_never_markup():

@@ -77,6 +77,9 @@ def make_cohort(folder):
     shutil.copytree(ROOT / "resources/models", folder / "models")
     make_empty(folder, [f"{REVIEW}{name}.nii.gz" for name in CORRECTED])
     (folder / "mine/ratings_AB.tsv").write_text("participant_id\titem\trating\trater\n")
+    (folder / "mine/objects_AB.tsv").write_text(
+        "participant_id\tobject\tx_mm\ty_mm\tz_mm\tregion\tdecision\trater\n"
+    )
     (folder / "mine/rois.tsv").write_text(
         "participant_id\troi\tshift_x_mm\nsub-01\tleft_projection\t1\n"
     )

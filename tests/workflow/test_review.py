@@ -88,6 +88,9 @@ def test_a_corrected_brain_mask_replaces_the_automatic_one(copy_of_finished):
          "item 'liver' is not one of"),
         ("rois.tsv", "participant_id\troi\tshift_x_mm\nsub-NC01\tleft_projection\tfar\n",
          "a shift of 'far' mm"),
+        ("objects_AB.tsv",
+         "participant_id\tobject\tx_mm\ty_mm\tz_mm\tregion\tdecision\trater\n"
+         "sub-NC01\t1\t0\t0\t0\tbg\tperhaps\tAB\n", "decision 'perhaps' is not one of"),
         ("corrected/sub-NC01/anat/sub-NC01_mask.nii.gz", "", "named as no correction"),
     ],
 )  # fmt: skip

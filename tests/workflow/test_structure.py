@@ -18,9 +18,9 @@ ALLOWED = {
     "anat": {"networks"},
     "epvs": {"anat", "networks"},
     "metrics": {"inputs", "epvs"},
-    "qc": {"alps"},
+    "qc": {"alps", "epvs", "metrics"},
     "report": {"stats"},
-    "review": {"metrics"},
+    "review": {"epvs", "metrics"},
     "train": {"anat", "epvs", "networks"},
 }
 """Stages whose types another one reads; everything else goes through files."""

@@ -1,24 +1,29 @@
 """Stage review: the cohort on one page, and what people decided who looked at it.
 
 INPUTS:  group/{metrics,flags,exclusions}.tsv, <unit>/figures/*_desc-thumbnails_qc.jpg
-         review/ratings*.tsv                        of the raters
+         review/ratings*.tsv, objects*.tsv          of the raters
 OUTPUTS: report/qc.html                             the page to look through and to rate on
          group/{ratings,rejected,rating_agreement}.tsv
          Beside every table a JSON that describes its columns.
 """
 
-from glymph.review import ratings
+from glymph.review import object_ratings, ratings
 
 with for_the_user():
     RATINGS = ratings.rating_files(cohort.review_folder(config))
-    for path in RATINGS if workflow.is_main_process else []:
-        ratings.read_ratings(path)
+    OBJECT_RATINGS = object_ratings.object_files(cohort.review_folder(config))
+    if workflow.is_main_process:
+        for path in RATINGS:
+            ratings.read_ratings(path)
+        for path in OBJECT_RATINGS:
+            object_ratings.read_objects(path)
 
 
 rule review_ratings:
     """Collect the raters' judgements: which count, what leaves the analysis, who agrees."""
     input:
         ratings=RATINGS,
+        objects=OBJECT_RATINGS,
     output:
         ratings=f"{OUT}/group/ratings.tsv",
         rejected=f"{OUT}/group/rejected.tsv",
@@ -32,7 +37,7 @@ rule review_ratings:
         runtime=growing(10),
     params:
         reject_if=config["review"]["reject_if"],
-        sources=states(RATINGS),
+        sources=states([*RATINGS, *OBJECT_RATINGS]),
         definitions=provenance.file_hash(ROOT / "resources" / "review.yaml"),
         code=code("review/ratings.py"),
     message:

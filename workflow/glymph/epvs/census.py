@@ -84,7 +84,7 @@ def find_objects(
         if length < SHORTEST_MM - 1e-6:
             continue
         volume = volumes[number - 1]
-        region, side = _where(labels[tuple(voxels.T)])
+        region, side = atlas.home(labels[tuple(voxels.T)])
         width = 2 * np.sqrt(volume / (np.pi * length))
         objects.append(Object(voxels, region, side, volume, length, float(width)))
     return sorted(objects, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
@@ -155,13 +155,6 @@ def extent(voxels: np.ndarray, affine: np.ndarray) -> float:
     along = centred @ axis
     edge = np.abs(axis @ affine[:3, :3]).sum()
     return float(np.round(along.max() - along.min() + edge, 6))
-
-
-def _where(values: np.ndarray) -> tuple[str, str]:
-    counts = np.bincount(values)
-    counts[0] = 0
-    entry = atlas.definitions()["labels"][int(np.argmax(counts))]
-    return entry["region"], entry["side"]
 
 
 def metrics(

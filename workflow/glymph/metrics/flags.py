@@ -12,8 +12,9 @@ from glymph.common.registry import Metric, metrics
 FLAG_COLUMNS = ["participant_id", "session_id", "metric", "value", "kind", "z", "message", "look"]
 MAD_TO_SD = 1.4826
 """The standard deviation of normal data over their median absolute deviation."""
-FEWEST = 8
-"""Subject-sessions with a value, below which a cohort has no outliers."""
+FEWEST = 20
+"""Subject-sessions with a value, below which a cohort has no outliers: the MAD of a few has no
+spread worth the name. Of nine simulated people without a fault six lay beyond 3.5."""
 
 
 def flags(values: dict[str, float | None], thresholds: dict | None = None) -> list[dict]:

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from glymph.common.names import ALPS_AXES, PLACEMENTS, alps_version
 from glymph.common.registry import metrics
+from glymph.metrics.flags import FEWEST
 
 TEMPLATES = Path(__file__).parent
 
@@ -32,11 +33,44 @@ class Figure:
     @property
     def sources(self) -> list[str]:
         """The pictures as data URLs, one or two."""
-        encoded = [base64.b64encode(p).decode("ascii") for p in (self.picture, self.other) if p]
-        return [f"data:image/webp;base64,{text}" for text in encoded]
+        return [data_url(p) for p in (self.picture, self.other) if p]
 
 
-def render(record: dict, figures: list[Figure]) -> str:
+@dataclass(frozen=True)
+class Slice:
+    """One slice of several images by name (T1w, T2w), with the outlines of what was found there
+    (``marked``) and without (``plain``)."""
+
+    title: str
+    plain: dict[str, bytes]
+    marked: dict[str, bytes]
+
+    @property
+    def views(self) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
+        """(class, what is shown, what a click gives, (name, data URL) of each image)."""
+        shown = ("with outlines", self.marked), ("without outlines", self.plain)
+        return [
+            (order, words, other, [(name, data_url(picture)) for name, picture in images.items()])
+            for order, (words, images), (other, _) in zip(
+                ("first", "second"), shown, shown[::-1], strict=True
+            )
+        ]
+
+
+@dataclass(frozen=True)
+class Closeup:
+    """Slices through one region, the words beside them, or those on why there are none."""
+
+    title: str
+    caption: str
+    slices: list[Slice]
+
+
+def data_url(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode("ascii")
+
+
+def render(record: dict, figures: list[Figure | Closeup]) -> str:
     """The HTML page, self-contained, of one record of stage metrics.
 
     All text from files is escaped; nothing is loaded from elsewhere.
@@ -56,6 +90,7 @@ def render(record: dict, figures: list[Figure]) -> str:
         moves=_moves(record),
         stages=_by_stage(rows),
         figures=figures,
+        fewest=FEWEST,
     )
 
 

@@ -15,12 +15,15 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
+from matplotlib.patheffects import withStroke
 from nibabel.processing import resample_from_to
 
 from glymph.common.images import array
 
 PLANES = ("sagittal", "coronal", "axial")
 DPI = 110
+RIM = [withStroke(linewidth=2.5, foreground="k")]
+"""Of what is white: it shows on bright ground too."""
 
 
 def picture(figure) -> bytes:
@@ -83,6 +86,7 @@ def in_plane(sizes, axis: int):
 def letters(axis, plane: str) -> None:
     left, right = {"sagittal": ("P", "A"), "coronal": ("L", "R"), "axial": ("L", "R")}[plane]
     style = {"transform": axis.transAxes, "color": "w", "fontsize": 8, "va": "center"}
+    style["path_effects"] = RIM
     axis.text(0.02, 0.5, left, ha="left", **style)
     axis.text(0.98, 0.5, right, ha="right", **style)
 

@@ -15,12 +15,15 @@ from glymph.common.sidecars import read_json
 from glymph.common.tables import read_tsv
 from glymph.common.template import load_template
 from glymph.qc import figures, thumbnails
-from glymph.qc.page import Figure
+from glymph.qc.closeup import closeups
+from glymph.qc.page import Closeup, Figure
 from glymph.qc.panels import matched
 
 
-def pictures(have: dict[str, str], template: dict | None) -> Iterator[tuple[Figure, dict]]:
-    """(`Figure`, thumbnails by name) of everything that a unit has images for.
+def pictures(
+    have: dict[str, str], template: dict | None
+) -> Iterator[tuple[Figure | Closeup, dict]]:
+    """(`Figure` or `Closeup`, thumbnails by name) of everything that a unit has images for.
 
     ``have``: the paths of its images, masks and tables by name, as the rule qc_page gives them;
     ``template``: that of the configuration.
@@ -89,6 +92,8 @@ def _perivascular(have):
         ),
         tiles,
     )
+    for closeup in closeups(t1w, t2w, labels, objects, not_counted):
+        yield closeup, {}
     if t2w:
         lifted = [nib.Nifti1Image(array(image) + 1, image.affine) for image in (t2w, t1w)]
         yield _to_flip(

@@ -12,15 +12,20 @@ import matplotlib.pyplot as plt
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to
+from scipy import ndimage
 
 from glymph.common.images import array, bounding_box
-from glymph.qc.figures import epvs_levels, outline, outlines
+from glymph.qc.figures import outline, outlines
 from glymph.qc.panels import Pair, crop, in_plane, on_grid, panel, ras
 
 TILES = ("brain", "t2w", "regions", "epvs", "b0", "template", "roi", "motion")
 """Order of the tiles from left to right; one that cannot be drawn stays dark."""
 TILE_PX = (160, 128)
 DPI = 100
+PLACE = (80, 64)
+"""Voxels of 1 mm that the tile of perivascular spaces shows: two pixels each."""
+LARGEST = 5
+"""Perivascular spaces that decide which place it shows."""
 EDGE = {"colors": "#ff5a36", "linewidths": 0.5}
 
 
@@ -70,12 +75,44 @@ def regions(axis, t1w: nib.Nifti1Image, labels: nib.Nifti1Image) -> None:
 
 
 def epvs(axis, ground: nib.Nifti1Image, labels: nib.Nifti1Image, objects: nib.Nifti1Image) -> None:
-    """The axial slice with most perivascular spaces, outlined (1 mm grid, RAS)."""
-    places, found = array(labels), array(objects) > 0
-    box = bounding_box(places > 0, 8)
-    (level,) = epvs_levels(places, found, 1)
-    panel(axis, array(ground)[(*box[:2], level)], (1, 1), cmap="gray", vmin=-1, vmax=1)
-    outlines(axis, np.zeros_like(places[(*box[:2], level)]), found[(*box[:2], level)])
+    """The place of the largest perivascular spaces, outlined, or the middle of the regions where
+    there are none (1 mm grid of any storage; ``objects``: the numbers of the counted ones)."""
+    places, numbers = array(ras(labels)), array(ras(objects), np.int32)
+    box = largest_place(numbers)
+    if box is None:
+        bounds = bounding_box(places > 0, 8)
+        box = (*bounds[:2], (bounds[2].start + bounds[2].stop) // 2)
+    plane = array(ras(ground))[box]
+    low, high = np.percentile(plane[plane > -1], (1, 99)) if (plane > -1).any() else (-1, 1)
+    panel(axis, plane, (1, 1), cmap="gray", vmin=low, vmax=max(high, low + 0.1))
+    outlines(axis, np.zeros_like(places[box]), numbers[box] > 0)
+
+
+def largest_place(objects: np.ndarray) -> tuple[slice, slice, int] | None:
+    """The window of an axial slice, `PLACE` voxels large, that holds most of the `LARGEST` of the
+    numbered ``objects`` (x, y, z); None where there are none.
+
+    The window is moved so that what it holds of them lies in its middle, as far as the image goes.
+    """
+    sizes = np.bincount(objects.ravel())
+    sizes[0] = 0
+    large = np.isin(objects, [n for n in np.argsort(-sizes, kind="stable")[:LARGEST] if sizes[n]])
+    if not large.any():
+        return None
+    held = ndimage.uniform_filter(large.astype(np.float32), (*PLACE, 1), mode="constant")
+    x, y, level = (int(v) for v in np.unravel_index(np.argmax(held.round(6)), held.shape))
+    box = _around((x, y), large.shape)
+    middle = np.argwhere(large[(*box, level)]).mean(axis=0) + [span.start for span in box]
+    return (*_around(np.rint(middle), large.shape), level)
+
+
+def _around(middle, shape) -> tuple[slice, slice]:
+    """`PLACE` voxels around ``middle`` (x, y), inside an image of this ``shape``."""
+    spans = []
+    for at, size, edge in zip(middle, PLACE, shape[:2], strict=True):
+        start = min(max(int(at) - size // 2, 0), max(edge - size, 0))
+        spans.append(slice(start, min(start + size, edge)))
+    return tuple(spans)
 
 
 def roi(axis, fa, v1, weights, names) -> None:

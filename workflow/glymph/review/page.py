@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
 from glymph.common.registry import metrics
-from glymph.metrics.flags import plausible, robust_z
+from glymph.metrics.flags import FEWEST, plausible, robust_z
 from glymph.review.definitions import columns, definitions
 
 TEMPLATES = Path(__file__).parent
@@ -40,6 +40,7 @@ def page_data(
         "columns": columns("ratings"),
         "tiles": definitions()["tiles"],
         "metrics": [_described(metric, thresholds) for metric in shown],
+        "fewest": FEWEST,
         "rated": ratings,
         "rows": [
             {
@@ -52,8 +53,15 @@ def page_data(
                 "corrected": rows[participant, session].get("corrected"),
                 "values": [values[m.name][number] for m in shown],
                 "z": [_rounded(distances[m.name][number]) for m in shown],
-                "flags": _of(flagged, participant, session, ("metric", "kind", "message", "look")),
-                "missing": _of(gone, participant, session, ("branch", "reason", "cure")),
+                "flags": [
+                    {name: flag[name] for name in ("metric", "message", "look")}
+                    | chip(flag, thresholds)
+                    for flag in _of(flagged, participant, session)
+                ],
+                "missing": [
+                    {name: row[name] for name in ("branch", "reason", "cure")}
+                    for row in _of(gone, participant, session)
+                ],
             }
             for number, (participant, session, folder) in enumerate(units)
         ],
@@ -72,6 +80,19 @@ def render(data: dict) -> str:
     return environment.get_template("page.html.j2").render(
         count=len(data["rows"]), data=Markup(text)
     )
+
+
+def chip(flag: dict, thresholds: dict) -> dict[str, str]:
+    """A row of flags.tsv (as text) in two words: ``label`` of the metric, and ``short``, why."""
+    metric = metrics()[flag["metric"]]
+    if flag["kind"] == "missing":
+        short = "no value"
+    elif flag["kind"] == "outlier":
+        short = f"z {float(flag['z']):+.1f}".replace("-", "\N{MINUS SIGN}")
+    else:
+        low, _ = plausible(metric, thresholds)
+        short = "low" if low is not None and float(flag["value"]) < low else "high"
+    return {"label": metric.label, "short": short}
 
 
 def _key(row: dict) -> tuple[str, str | None]:
@@ -107,10 +128,6 @@ def _by_participant(rows: list[dict]) -> dict[str, list[dict]]:
     return found
 
 
-def _of(rows: dict[str, list[dict]], participant: str, session: str | None, names) -> list[dict]:
-    """The named cells of the rows of one unit; a row without session is of all sessions."""
-    return [
-        {name: row[name] for name in names}
-        for row in rows.get(participant, [])
-        if row["session_id"] in (session, None)
-    ]
+def _of(rows: dict[str, list[dict]], participant: str, session: str | None) -> list[dict]:
+    """The rows of one unit; a row without session is of all sessions."""
+    return [row for row in rows.get(participant, []) if row["session_id"] in (session, None)]

@@ -35,18 +35,23 @@ def checked_rating(row: dict[str, str], path, line: int) -> dict[str, str | None
                 f"line {line}: {name} '{row[name][:40]}' is not one of {', '.join(words)}", path,
                 "correct the cell",
             )  # fmt: skip
+    check_rater(row, path, line)
+    unit = unit_of(row, path, line)
+    row = row | {"participant_id": unit.participant_id, "session_id": unit.session_id}
+    row["time"] = checked_time(row.get("time", ""), path, line)
+    return {name: row.get(name) or None for name in columns("ratings")}
+
+
+def check_rater(row: dict[str, str], path, line: int) -> None:
+    """Raises `BadInput` where a row has no rater, or a cell is longer than `LONGEST`."""
     if not row["rater"]:
         raise BadInput(f"line {line}: no rater", path, "say who judged")
     for name, most in LONGEST.items():
         if len(row.get(name, "")) > most:
             raise BadInput(f"line {line}: {name} has over {most} characters", path, "shorten it")
-    unit = unit_of(row, path, line)
-    row = row | {"participant_id": unit.participant_id, "session_id": unit.session_id}
-    row["time"] = _time(row.get("time", ""), path, line)
-    return {name: row.get(name) or None for name in columns("ratings")}
 
 
-def _time(text: str, path, line: int) -> str | None:
+def checked_time(text: str, path, line: int) -> str | None:
     """``text`` if it is a moment in ISO 8601; without an offset it counts as UTC."""
     if not text:
         return None
@@ -63,7 +68,7 @@ def latest(rows: Iterable[dict]) -> list[dict]:
     found: dict[tuple, dict] = {}
     for row in rows:
         key = (*_thing(row), row["rater"])
-        if key not in found or _moment(row) >= _moment(found[key]):
+        if key not in found or moment(row) >= moment(found[key]):
             found[key] = row
     return sorted(found.values(), key=lambda r: (*map(str, _thing(r)), r["rater"]))
 
@@ -72,11 +77,12 @@ def _thing(row: dict) -> tuple:
     return row["participant_id"], row["session_id"], row["item"]
 
 
-def _moment(row: dict) -> float:
+def moment(row: dict) -> float:
+    """Seconds since 1970 of a row's time; one without comes before all others."""
     if not row["time"]:
         return float("-inf")
-    moment = datetime.fromisoformat(row["time"])
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    time = datetime.fromisoformat(row["time"])
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def rejected(rows: list[dict], reject_if: str) -> list[dict]:
@@ -110,8 +116,6 @@ def agreement(rows: list[dict]) -> list[dict]:
 
     ``rows`` are the `latest` ratings.
     """
-    from sklearn.metrics import cohen_kappa_score
-
     given: dict[str, dict[tuple, str]] = {}
     for row in rows:
         given.setdefault(row["rater"], {})[_thing(row)] = row["rating"]
@@ -122,14 +126,22 @@ def agreement(rows: list[dict]) -> list[dict]:
                 (t for t in given[first].keys() & given[second] if item in ("all", t[2])), key=str
             )
             pairs = [(given[first][t], given[second][t]) for t in both]
-            entry = {"item": item, "rater1": first, "rater2": second, "n": len(pairs)}
-            entry |= {"agreement": None, "kappa": None, "reason": _no_kappa(pairs)}
-            if pairs:
-                entry["agreement"] = sum(a == b for a, b in pairs) / len(pairs)
-            if entry["reason"] is None:
-                entry["kappa"] = float(cohen_kappa_score(*zip(*pairs, strict=True)))
-            found.append(entry)
+            found.append(agreement_row(item, first, second, pairs))
     return found
+
+
+def agreement_row(item: str, first: str, second: str, pairs: list[tuple[str, str]]) -> dict:
+    """A row of rating_agreement.tsv: how far two raters, whose judgements of the same things are
+    ``pairs``, agree."""
+    from sklearn.metrics import cohen_kappa_score
+
+    entry = {"item": item, "rater1": first, "rater2": second, "n": len(pairs)}
+    entry |= {"agreement": None, "kappa": None, "reason": _no_kappa(pairs)}
+    if pairs:
+        entry["agreement"] = sum(a == b for a, b in pairs) / len(pairs)
+    if entry["reason"] is None:
+        entry["kappa"] = float(cohen_kappa_score(*zip(*pairs, strict=True)))
+    return entry
 
 
 def _no_kappa(pairs: list[tuple[str, str]]) -> str | None:
