@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from glymph.epvs import atlas
+from glymph.common import legend
 from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
@@ -212,5 +212,5 @@ def kinds(item, share: np.ndarray) -> list[str]:
 
 
 if __name__ == "__main__":
-    assert atlas.names()  # the regions can be read before hours are spent
+    assert legend.names()  # the regions can be read before hours are spent
     main()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from glymph.common import legend
 from glymph.common.errors import BadInput
 from glymph.epvs import align, atlas, prepare, regions
 from tests.conftest import STORAGE, grid, rotation
@@ -102,7 +103,7 @@ def labels(template):
 
 def test_atlas_is_symmetric_and_of_anatomical_size(template, labels):
     count = np.bincount(labels.ravel())
-    sizes = {name: [count[v] for v in atlas.label_values(name)] for name in atlas.names()}
+    sizes = {name: [count[v] for v in legend.label_values(name)] for name in legend.names()}
     for left, right in sizes.values():
         assert abs(left - right) < 0.07 * max(left, right)
     assert 170_000 < sum(sizes["cso"]) < 260_000
@@ -128,7 +129,7 @@ def test_atlas_is_symmetric_and_of_anatomical_size(template, labels):
 )
 def test_atlas_names_known_places(template, labels, mni, region, side):
     voxel = np.round(nib.affines.apply_affine(np.linalg.inv(template.t1w.affine), mni)).astype(int)
-    entry = atlas.definitions()["labels"].get(int(labels[tuple(voxel)]), {})
+    entry = legend.definitions()["labels"].get(int(labels[tuple(voxel)]), {})
     assert (entry.get("region"), entry.get("side")) == (region, side)
 
 
@@ -243,7 +244,7 @@ def test_of_the_network_s_outlines_tissue_counts_on_both_sides(monkeypatch, tmp_
     for name in ("gm", "wm"):
         nib.save(nib.Nifti1Image(share / 2, affine), tmp_path / f"{name}.nii.gz")
     places = np.zeros(shape, np.uint8)
-    places[5:25, 4:16, 4:16] = 1 + atlas.names().index("bg")
+    places[5:25, 4:16, 4:16] = 1 + legend.names().index("bg")
     monkeypatch.setattr(regions, "load_bundle", lambda *_: type("Bundle", (), {"title": "net"}))
     monkeypatch.setattr(regions, "from_network", lambda *_: places)
     x = np.broadcast_to(np.arange(30)[:, None, None] - 14.5, shape)
@@ -252,7 +253,7 @@ def test_of_the_network_s_outlines_tissue_counts_on_both_sides(monkeypatch, tmp_
     files = {name: str(tmp_path / f"{name}.nii.gz") for name in ("gm", "wm")}
     subject = regions.Subject(nib.Nifti1Image(share, affine), None, "", "", files)
     labels, made_by = regions.draw(subject, "vbnet", None, 1)
-    left, right = atlas.label_values("bg")
+    left, right = legend.label_values("bg")
     expected = np.zeros(shape, np.uint8)
     expected[5:15, 4:16, 4:10], expected[15:25, 4:16, 4:10] = left, right
     np.testing.assert_array_equal(labels, expected)

@@ -18,9 +18,9 @@ ALLOWED = {
     "anat": {"networks"},
     "epvs": {"anat", "networks"},
     "metrics": {"inputs", "epvs"},
-    "qc": {"alps", "epvs", "metrics"},
+    "qc": {"alps", "metrics"},
     "report": {"stats"},
-    "review": {"epvs", "metrics"},
+    "review": {"metrics"},
     "train": {"anat", "epvs", "networks"},
 }
 """Stages whose types another one reads; everything else goes through files."""

@@ -38,7 +38,10 @@ rule review_ratings:
     params:
         reject_if=config["review"]["reject_if"],
         sources=states([*RATINGS, *OBJECT_RATINGS]),
-        definitions=provenance.file_hash(ROOT / "resources" / "review.yaml"),
+        definitions=[
+            provenance.file_hash(ROOT / "resources" / f"{name}.yaml")
+            for name in ("review", "regions")
+        ],
         code=code("review/ratings.py"),
     message:
         "Collect the ratings"

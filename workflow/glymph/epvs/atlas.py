@@ -2,64 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
-import yaml
 from matplotlib.path import Path as Outline
 
+from glymph.common import legend
 from glymph.common.images import array
 from glymph.common.spaces import apply_affine
 from glymph.common.template import Template
-
-DEFINITIONS = Path(__file__).parents[3] / "resources" / "regions.yaml"
-
-
-@lru_cache(maxsize=1)
-def definitions() -> dict:
-    """Labels and outlines of `resources/regions.yaml`."""
-    return yaml.safe_load(DEFINITIONS.read_text(encoding="utf-8"))
-
-
-def names() -> list[str]:
-    """The regions, in the order in which ties are broken."""
-    return list(definitions()["regions"])
-
-
-def outlined() -> dict[str, list[int]]:
-    """The regions that have an outline, numbered 1, 2, 3 ... in this order, and all label values
-    inside it."""
-    regions = definitions()["regions"]
-    return {
-        name: [
-            v for n, r in regions.items() if name in (n, r.get("below")) for v in label_values(n)
-        ]
-        for name, region in regions.items()
-        if "outline" in region
-    }
-
-
-def label_values(region: str) -> list[int]:
-    """The label values of both sides of ``region``."""
-    return [v for v, entry in definitions()["labels"].items() if entry["region"] == region]
-
-
-def home(values: np.ndarray) -> tuple[str, str]:
-    """Region and side of an object by the label values (whole numbers) of its voxels, not all 0:
-    that which holds most of them, on a tie the lowest."""
-    counts = np.bincount(values)
-    counts[0] = 0
-    entry = definitions()["labels"][int(np.argmax(counts))]
-    return entry["region"], entry["side"]
-
-
-def label_table() -> list[dict]:
-    """One row per label value: index, name, region and side (BIDS: *_dseg.tsv)."""
-    return [
-        {"index": v, "name": f"{e['side']} {e['region']}", "region": e["region"], "side": e["side"]}
-        for v, e in definitions()["labels"].items()
-    ]
 
 
 def draw(template: Template, outlines: np.ndarray) -> np.ndarray:
@@ -69,7 +18,7 @@ def draw(template: Template, outlines: np.ndarray) -> np.ndarray:
     """
     gm, wm = array(template.gm), array(template.wm)
     x, _, z = world(template.t1w.shape, template.t1w.affine)
-    return limited(outlines, gm, wm, x, z < definitions()["roof_mm"])
+    return limited(outlines, gm, wm, x, z < legend.definitions()["roof_mm"])
 
 
 def world(shape, affine) -> np.ndarray:
@@ -86,14 +35,14 @@ def limited(
     ``places`` holds 1, 2, 3 ... for the outlines of `outlined`, 0 elsewhere; ``gm`` and ``wm`` are
     tissue shares on the same grid; ``below`` (bool) is what lies below the ventricle's roof.
     """
-    shares, regions = {"gm": gm, "wm": wm}, definitions()["regions"]
+    shares, regions = {"gm": gm, "wm": wm}, legend.definitions()["regions"]
     numbers = np.zeros(places.shape, np.uint8)
-    for number, name in enumerate(outlined(), 1):
+    for number, name in enumerate(legend.outlined(), 1):
         share = sum(shares[tissue] for tissue in regions[name]["tissue"])
         numbers[(places == number) & (share >= regions[name]["minimum"])] = number
     for number, region in enumerate(regions.values(), 1):
         if "below" in region:
-            numbers[(numbers == 1 + names().index(region["below"])) & below] = number
+            numbers[(numbers == 1 + legend.names().index(region["below"])) & below] = number
     return sided(numbers, x)
 
 
@@ -101,8 +50,8 @@ def sided(numbers: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Region numbers (1, 2, 3 ... in the order of `names`) as labels (uint8) of the left (template
     ``x`` < 0) and the right side."""
     labels = np.zeros(numbers.shape, np.uint8)
-    for number, name in enumerate(names(), 1):
-        left, right = label_values(name)
+    for number, name in enumerate(legend.names(), 1):
+        left, right = legend.label_values(name)
         inside = numbers == number
         labels[inside] = np.where(x[inside] < 0, left, right)
     return labels
@@ -113,8 +62,8 @@ def enclosed(shape, affine) -> np.ndarray:
     index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     world = apply_affine(affine, index.reshape(-1, 3))
     places = np.zeros(len(world), np.uint8)
-    for number, name in enumerate(outlined(), 1):
-        outline = definitions()["regions"][name]["outline"]
+    for number, name in enumerate(legend.outlined(), 1):
+        outline = legend.definitions()["regions"][name]["outline"]
         levels = {float(z): np.array(o, float) for z, o in outline.items()}
         low, high = min(levels), max(levels)
         for z in np.unique(np.round(world[:, 2], 3)):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from glymph.common import legend
 from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, voxel_sizes
-from glymph.epvs import atlas
 
 SHORTEST_MM = 2.0
 CONNECTED = np.ones((3, 3, 3))
@@ -84,7 +84,7 @@ def find_objects(
         if length < SHORTEST_MM - 1e-6:
             continue
         volume = volumes[number - 1]
-        region, side = atlas.home(labels[tuple(voxels.T)])
+        region, side = legend.home(labels[tuple(voxels.T)])
         width = 2 * np.sqrt(volume / (np.pi * length))
         objects.append(Object(voxels, region, side, volume, length, float(width)))
     return sorted(objects, key=lambda o: (o.voxels[:, 2].mean(), tuple(o.voxels[0])))
@@ -173,9 +173,9 @@ def metrics(
     voxel = float(np.prod(voxel_sizes(affine)))
     sizes = voxel * np.bincount(labels.ravel(), minlength=256)
     values = {}
-    for name, regions in {"total": total, **{n: [n] for n in atlas.names()}}.items():
+    for name, regions in {"total": total, **{n: [n] for n in legend.names()}}.items():
         own = [o for o in objects if o.region in regions]
-        size = sum(sizes[v] for r in regions for v in atlas.label_values(r))
+        size = sum(sizes[v] for r in regions for v in legend.label_values(r))
         volume = sum(o.volume for o in own)
         values |= {
             f"epvs_{name}_count": len(own),
@@ -185,7 +185,7 @@ def metrics(
             f"epvs_{name}_length_mm": float(np.median([o.length for o in own])) if own else None,
             f"epvs_{name}_width_mm": float(np.median([o.width for o in own])) if own else None,
         }
-    for value, entry in atlas.definitions()["labels"].items():
+    for value, entry in legend.definitions()["labels"].items():
         name, side = entry["region"], entry["side"]
         own = [o.volume for o in objects if (o.region, o.side) == (name, side)]
         values |= {

@@ -9,11 +9,11 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
+from glymph.common import legend
 from glymph.common.given import load_mask
 from glymph.common.images import load, spatial
 from glymph.common.registry import checked
 from glymph.common.spaces import read_itk_affine
-from glymph.epvs import atlas
 from glymph.epvs.census import CONNECTED, Object
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.quality import steepness, way_to_csf, white_matter
@@ -87,7 +87,7 @@ def bright_on_flair(flair: np.ndarray, white: np.ndarray, labels: np.ndarray, de
     healthy grey matter is brighter than white. Cortex is not searched. Spots of fewer than 3 voxels
     are noise.
     """
-    nuclei = [np.isin(labels, atlas.label_values(name)) & (flair > 0) for name in NUCLEI]
+    nuclei = [np.isin(labels, legend.label_values(name)) & (flair > 0) for name in NUCLEI]
     rest = _closed(white) & ~np.any(nuclei, axis=0)
     bright = rest & (flair > _limit(flair[white & rest], deviations))
     for inside in nuclei:
@@ -116,14 +116,14 @@ def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
     """Volume (mm3, at 1 mm) of the ``lesions`` in the brain and in each region; None without a
     mask that was given: what a threshold on FLAIR finds serves to leave objects out, and is no
     measure of lesions (ten times the raters' volume in the one patient with a reference)."""
-    names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in atlas.names()}
+    names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in legend.names()}
     if lesions.made_by != "provided mask":
         return checked(dict.fromkeys(names))
     sizes = np.bincount(labels[lesions.mask], minlength=256)
     return checked(
         {
             column: float(
-                lesions.mask.sum() if name is None else sizes[atlas.label_values(name)].sum()
+                lesions.mask.sum() if name is None else sizes[legend.label_values(name)].sum()
             )
             for column, name in names.items()
         }
@@ -202,8 +202,8 @@ def in_lesion_like(
         return [False] * len(objects)
     levels = {
         name: float(np.median(pair.rise[inside])) if inside.any() else 0.0
-        for name in atlas.names()
-        for inside in [np.isin(labels, atlas.label_values(name)) & pair.seen]
+        for name in legend.names()
+        for inside in [np.isin(labels, legend.label_values(name)) & pair.seen]
     }
     return [
         bool(shell[0].size and pair.rise[shell].mean() - levels[item.region] > LESION_RISE)
@@ -227,7 +227,7 @@ def _shell(item: Object, free: np.ndarray, labels: np.ndarray) -> tuple[np.ndarr
     empty = np.ones(free[box].shape, bool)
     empty[tuple((item.voxels - low).T)] = False
     away = ndimage.distance_transform_edt(empty)
-    own = np.isin(labels[box], atlas.label_values(item.region))
+    own = np.isin(labels[box], legend.label_values(item.region))
     inside = np.argwhere((away >= near) & (away <= far) & free[box] & own)
     return tuple((inside + low).T)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from glymph.common import legend
 from glymph.common.registry import checked
-from glymph.epvs import atlas
 
 CSF_PERCENTILES = (2.0, 98.0)
 """Where CSF lies among the brain's voxels: darkest on T1w, brightest on T2w."""
@@ -25,7 +25,7 @@ WHITE_REGIONS = ("cso", "dwm")
 
 def white_matter(labels: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Voxels (bool) of hemispheric white matter in the region ``labels``, of those ``seen``."""
-    return np.isin(labels, [v for r in WHITE_REGIONS for v in atlas.label_values(r)]) & seen
+    return np.isin(labels, [v for r in WHITE_REGIONS for v in legend.label_values(r)]) & seen
 
 
 def way_to_csf(

@@ -11,6 +11,7 @@ from nibabel.processing import resample_from_to
 from scipy import ndimage
 
 from glymph.anat.register import to_subject
+from glymph.common import legend
 from glymph.common.errors import BadInput, short
 from glymph.common.given import volume
 from glymph.common.images import array, load
@@ -83,7 +84,7 @@ class Subject:
 
     def below_roof(self) -> np.ndarray:
         """Whether each voxel (bool) lies below the roof of its side's lateral ventricle."""
-        usual = atlas.definitions()["roof_mm"]
+        usual = legend.definitions()["roof_mm"]
         left, right = (usual if self.roofs[s] is None else self.roofs[s] for s in ("left", "right"))
         return self.height < np.where(self.template_points[0] < 0, left, right)
 
@@ -141,14 +142,14 @@ def overlap(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
     Centrum semiovale and deep white matter count as one: what divides them is not the engines'.
     """
     dice = []
-    for values in atlas.outlined().values():
+    for values in legend.outlined().values():
         one, two = (np.isin(labels, values) for labels in (first, second))
         dice.append(2 * (one & two).sum() / max(int(one.sum() + two.sum()), 1))
     return checked({"regions_overlap": float(min(dice))})
 
 
 def from_network(t1w: np.ndarray, affine: np.ndarray, bundle: Bundle) -> np.ndarray:
-    """Numbers (uint8) of the outlines, in the order of `atlas.names`, by the 3D VB-Net.
+    """Numbers (uint8) of the outlines, in the order of `legend.names`, by the 3D VB-Net.
 
     ``t1w``: in [-1, 1] at 1 mm, RAS order, -1 outside the brain.
     """
@@ -205,7 +206,7 @@ def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
 
 def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
     """A lab's own labels; `BadInput` for values that mean nothing here."""
-    known = set(atlas.definitions()["labels"])
+    known = set(legend.definitions()["labels"])
     odd = [f"{value:g}" for value in np.unique(labels) if value not in known | {0}]
     if odd or not labels.any():
         raise BadInput(
@@ -220,8 +221,8 @@ def volumes(labels: np.ndarray) -> dict[str, float]:
     """Volume (mm3, at 1 mm) of each region, both sides together and each."""
     sizes = np.bincount(labels.ravel(), minlength=256)
     found = {}
-    for name in atlas.names():
-        left, right = (float(sizes[v]) for v in atlas.label_values(name))
+    for name in legend.names():
+        left, right = (float(sizes[v]) for v in legend.label_values(name))
         found |= {f"{name}_volume_mm3": left + right}
         found |= {f"{name}_left_volume_mm3": left, f"{name}_right_volume_mm3": right}
     return checked(found)
@@ -235,7 +236,7 @@ def roof_levels(roofs: dict[str, float | None]) -> dict[str, float | None]:
 def check_sizes(labels: np.ndarray, source: str) -> None:
     """`BadInput` where a region has a size that no brain has."""
     for name, (low, high) in RANGES_MM3.items():
-        size = float(np.isin(labels, atlas.label_values(name)).sum())
+        size = float(np.isin(labels, legend.label_values(name)).sum())
         if not low <= size <= high:
             raise BadInput(
                 f"region {name} has {size:.0f} mm3 (expected {low} to {high})", source,

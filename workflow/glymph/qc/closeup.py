@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
+from glymph.common import legend
 from glymph.common.images import array, bounding_box
-from glymph.epvs import atlas
 from glymph.qc.page import Closeup, Slice
 from glymph.qc.panels import DPI, RIM, letters, picture, ras
 
@@ -57,19 +57,19 @@ def closeups(t1w, t2w, labels, objects, not_counted) -> list[Closeup]:
     found = Found(grounds, places, numbers, others, ras(labels).affine)
     homes = _homes(places, numbers)
     lead = Closeup("Perivascular spaces, region by region", WORDS, [])
-    return [lead, *(_closeup(name, found, homes) for name in atlas.names())]
+    return [lead, *(_closeup(name, found, homes) for name in legend.names())]
 
 
 def _homes(labels: np.ndarray, objects: np.ndarray) -> dict[int, str]:
     """The region of every object inside the regions, as the census has it."""
     where = (objects > 0) & (labels > 0)
     numbers, values = objects[where], labels[where]
-    return {int(n): atlas.home(values[numbers == n])[0] for n in np.unique(numbers)}
+    return {int(n): legend.home(values[numbers == n])[0] for n in np.unique(numbers)}
 
 
 def _closeup(name: str, found: Found, homes: dict[int, str]) -> Closeup:
-    title = atlas.definitions()["regions"][name]["label"]
-    inside = np.isin(found.labels, atlas.label_values(name))
+    title = legend.definitions()["regions"][name]["label"]
+    inside = np.isin(found.labels, legend.label_values(name))
     own = [number for number, region in homes.items() if region == name]
     counted = np.isin(found.objects, own) & (found.objects > 0)
     shown = counted if counted.any() else found.others & inside
@@ -142,7 +142,7 @@ def _slice(level: int, counted: np.ndarray, inside: np.ndarray, found: Found, co
 
 def _sides(labels: np.ndarray) -> str:
     """The sides of these label values: a crop of one side does not tell by itself."""
-    known = atlas.definitions()["labels"]
+    known = legend.definitions()["labels"]
     return " and ".join(sorted({known[int(v)]["side"] for v in np.unique(labels) if v}))
 
 

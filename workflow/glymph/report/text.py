@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from glymph.common import fsl
+from glymph.common import fsl, legend
 from glymph.report.results import Results, label, number, p_equals, short_label
 from glymph.stats.analysed import IDENTITY, WHOLE, said_sets
 
@@ -308,14 +308,6 @@ def _not_counted(csf_likeness: float) -> str:
     return walls + (unlike if csf_likeness else "") + "."
 
 
-REGION_NAMES = {
-    "cso": "centrum semiovale",
-    "bg": "basal ganglia",
-    "midbrain": "midbrain",
-    "dwm": "deep white matter",
-}
-
-
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
     brain = {"deepbet": "deepbet", "vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
@@ -334,13 +326,14 @@ def _imaging(config: dict) -> str:
         "segmented by ANTs Atropos."
     )
     if epvs["engine"] != "none":
-        total = epvs["total"]
+        regions_of = legend.definitions()["regions"]
+        total = [regions_of[name]["label"].lower() for name in epvs["total"]]
         first += (
             f" Perivascular spaces were segmented by {engines[epvs['engine']]} at 1 mm; objects "
             "shorter than 2 mm were dropped; basal ganglia, midbrain and the white matter above "
             f"the basal ganglia came from {regions[epvs['regions']]}, and the roof of each "
             "subject's own lateral ventricles divided the latter into centrum semiovale above and "
-            f"deep white matter below. Totals are of {_listed([REGION_NAMES[n] for n in total])}."
+            f"deep white matter below. Totals are of {_listed(total)}."
         )
     if epvs["engine"] == "vbnet":
         first += (

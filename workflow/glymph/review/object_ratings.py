@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from itertools import combinations
 from pathlib import Path
 
+from glymph.common import legend
 from glymph.common.errors import BadInput
-from glymph.epvs import atlas
 from glymph.review.definitions import columns
 from glymph.review.ratings import agreement_row, check_rater, checked_time, moment
 from glymph.review.table import read_rows, unit_of
@@ -40,7 +40,7 @@ def read_objects(path: str | Path) -> list[dict]:
 
 
 def _checked(row: dict[str, str], path, line: int) -> dict:
-    for name, words in (("decision", DECISIONS), ("region", atlas.names())):
+    for name, words in (("decision", DECISIONS), ("region", legend.names())):
         if row[name] not in words:
             raise BadInput(
                 f"line {line}: {name} '{row[name][:40]}' is not one of {', '.join(words)}", path,
@@ -111,7 +111,7 @@ def object_agreement(rows: list[dict]) -> list[dict]:
         pairs = [(given[first][t]["decision"], given[second][t]["decision"]) for t in both]
         regions = [given[first][t]["region"] for t in both]
         found.append(agreement_row("objects", first, second, pairs))
-        for name in atlas.names():
+        for name in legend.names():
             own = [pair for pair, region in zip(pairs, regions, strict=True) if region == name]
             if own:
                 found.append(agreement_row(f"objects_{name}", first, second, own))

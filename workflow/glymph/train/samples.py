@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from glymph.anat.vbnet import scaled
+from glymph.common import legend
 from glymph.epvs import atlas
 from glymph.epvs.segment import channels_of
 from glymph.networks.bundle import CHANNELS, PLANES
@@ -219,7 +220,7 @@ def whole_head(seed: int, tubes: int) -> WholeHead:
     )  # fmt: skip
     places = load_maps().at("places", tissues.mni, order=0).astype(np.uint8)
     x, _, z = np.moveaxis(tissues.mni, -1, 0)
-    below = z < atlas.definitions()["roof_mm"]
+    below = z < legend.definitions()["roof_mm"]
     domain = atlas.limited(places, tissues.gm, tissues.wm, x, below)
     return WholeHead(tissues, contents, share > LABEL_SHARE, share, domain, seed)
 

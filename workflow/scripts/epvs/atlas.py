@@ -1,5 +1,6 @@
 """Draw the atlas of EPVS regions on the template (rule epvs_atlas)."""
 
+from glymph.common import legend
 from glymph.common.images import save
 from glymph.common.job import run
 from glymph.common.tables import write_tsv
@@ -13,7 +14,7 @@ def main(snakemake):
     outlines = atlas.enclosed(template.t1w.shape, affine)
     save(outlines, affine, snakemake.output.outlines)
     save(atlas.draw(template, outlines), affine, snakemake.output.labels)
-    write_tsv(atlas.label_table(), snakemake.output.names)
+    write_tsv(legend.label_table(), snakemake.output.names)
 
 
 if __name__ == "__main__":
