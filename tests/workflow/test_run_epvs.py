@@ -131,8 +131,8 @@ def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
     shutil.copy(drawn, place)
     _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
     assert planned(output) == {
-        "epvs_segment": 1, "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1,
-        "metrics_agreement": 1, "qc_page": 1, "all": 1, **COHORT,
+        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1, "metrics_agreement": 1,
+        "qc_page": 1, "all": 1, **COHORT,
     }  # fmt: skip
     snakemake(*ARGUMENTS, cwd=copy_of_brain)
     assert row(copy_of_brain)["corrected"] == "epvs_mask"
