@@ -1,4 +1,4 @@
-"""A rater's correction: what was left alone keeps its numbers, whatever the grid that it lies on."""
+"""A rater's correction: what was left alone keeps its numbers, whatever grid it lies on."""
 
 import nibabel as nib
 import numpy as np

@@ -1,4 +1,4 @@
-"""A small output folder of the workflow: one or more subjects with four perivascular spaces each."""
+"""A small output folder of the workflow: subjects with four perivascular spaces each."""
 
 from pathlib import Path
 

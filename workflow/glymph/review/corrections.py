@@ -127,9 +127,7 @@ def _pieces(mask: np.ndarray, affine: np.ndarray) -> dict:
     return {"objects": len(lengths) - short, "pieces_too_short": short}
 
 
-def correct_brain(
-    automatic: nib.Nifti1Image, present: nib.Nifti1Image, drawn: np.ndarray
-) -> Mask:
+def correct_brain(automatic: nib.Nifti1Image, present: nib.Nifti1Image, drawn: np.ndarray) -> Mask:
     """A brain mask as ``drawn`` (bool) on the grid of the ``automatic`` one.
 
     ``present`` is the one that would count at the next run. Raises `BadInput` for an empty mask.
@@ -199,6 +197,6 @@ def decisions_of(folder: Path, unit: Unit, rater: str) -> list[dict]:
 def checked_rater(text) -> str:
     """A rater's id as it stands in the tables. Raises `BadInput`."""
     rater = tidy(text) if isinstance(text, str) else ""
-    if not rater or len(rater) > 40:
+    if not rater or len(rater) > 40 or not rater.isprintable():
         raise BadInput("a rater is needed, of at most 40 characters", "rater", "enter your id")
     return rater

@@ -27,16 +27,16 @@ from glymph.review.scene import scene, versions
 
 HERE = Path(__file__).parent / "viewer"
 NIIVUE = Path(__file__).resolve().parents[3] / "resources" / "niivue" / "niivue.umd.js"
+SCRIPTS = ("viewer.js", "canvas.js", "masks.js", "spaces.js", "tasks.js")
 STATIC = {
     "/viewer": (HERE / "viewer.html", "text/html"),
     "/viewer/viewer.css": (HERE / "viewer.css", "text/css"),
-    "/viewer/viewer.js": (HERE / "viewer.js", "text/javascript"),
-    "/viewer/canvas.js": (HERE / "canvas.js", "text/javascript"),
+    **{f"/viewer/{name}": (HERE / name, "text/javascript") for name in SCRIPTS},
     "/viewer/niivue.js": (NIIVUE, "text/javascript"),
 }
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: "
-    "blob:; connect-src 'self' data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self' data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
 )
 LONGEST_REQUEST = 24_000_000
 KINDS = ("epvs", "brain", "roi")

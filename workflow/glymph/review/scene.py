@@ -16,6 +16,7 @@ from glymph.epvs import atlas
 from glymph.review import rois, store
 from glymph.review.corrections import BRAIN, decisions_of, place_of, present_epvs
 from glymph.review.definitions import definitions
+from glymph.review.objects import FILES
 from glymph.review.pictures import RESULTS, TO_T1W, Pictures
 
 ALPS = "desc-alps_dwi.json"
@@ -42,7 +43,9 @@ def scene(results: Path, folder: Path, unit: Unit, rater: str) -> dict:
         "images": names,
         "labels": {str(k): v for k, v in atlas.definitions()["labels"].items()},
         "regions": {k: v["label"] for k, v in atlas.definitions()["regions"].items()},
+        "result": [store.version(results / unit.path("anat", file)) for file in FILES.values()],
         "objects": [],
+        "decided": [],
         "alps": _alps(own, folder),
         "corrections": _corrections(own, folder),
         "commands": commands(results, folder, unit),
