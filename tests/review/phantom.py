@@ -107,6 +107,8 @@ def _page(results):
     (results / "report/qc.html").write_text(render(data), encoding="utf-8")
     for name in units:
         (results / name / f"{name}_qc.html").write_text("<!doctype html><title>one</title>")
+        (results / name / "figures").mkdir(exist_ok=True)
+        (results / name / f"figures/{name}_desc-thumbnails_qc.jpg").write_bytes(b"")
 
 
 def nifti(mask, affine) -> bytes:

@@ -202,7 +202,8 @@ def malformed(rng: random.Random) -> bytes:
     entry = {"unit": "sub-1", "kind": rng.choice(KINDS), "rater": "AB", "based_on": "",
              "decisions": {"2": "delete"}, "shifts": {"left_projection": [1, 0, 0]}}  # fmt: skip
     wrong = {"unit": [None, 1, "..", "sub-1/..", [], {}, "sub-\ud800"],
-             "kind": [None, 1, "x", [], {}], "rater": [None, "", " ", 1, "n/a", "x" * 41, [], "A\ud800"],
+             "kind": [None, 1, "x", [], {}],
+             "rater": [None, "", " ", 1, "n/a", "x" * 41, [], "A\ud800"],
              "based_on": [None, 1, []]}  # fmt: skip
     if kind == 2:
         name = rng.choice([*wrong])

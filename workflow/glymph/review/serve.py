@@ -77,30 +77,29 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
                     known = on_disk(folder)
                 told = json.dumps(known | {"dataset": dataset, "token": token})
                 self._answer(HTTPStatus.OK, told, "application/json")
-            elif path == "/viewer" or path.startswith("/viewer/"):
+            elif path in STATIC or path in ("/viewer/scene", "/viewer/image"):
                 self._viewer(path)
             else:
                 super().do_GET()
 
         def _viewer(self, path: str) -> None:
             """The viewer's own files, and what it asks about a unit."""
+            if path in STATIC:
+                file, kind = STATIC[path]
+                self._answer(HTTPStatus.OK, file.read_bytes(), kind)
+                return
             query = dict(parse_qsl(self.path.partition("?")[2]))
             try:
-                if path in STATIC:
-                    file, kind = STATIC[path]
-                    self._answer(HTTPStatus.OK, file.read_bytes(), kind)
-                elif path == "/viewer/scene":
+                if path == "/viewer/scene":
                     with lock:
-                        told = desk.scene(query)
-                    told |= {"dataset": dataset, "token": token}
-                    self._answer(HTTPStatus.OK, json.dumps(told), "application/json")
-                elif path == "/viewer/image":
-                    content = desk.image(query)
-                    self._answer(HTTPStatus.OK, content, "application/octet-stream")
+                        told = desk.scene(query) | {"dataset": dataset, "token": token}
+                    content, kind = json.dumps(told), "application/json"
                 else:
-                    self._answer(HTTPStatus.NOT_FOUND, "there is no such page")
+                    content, kind = desk.image(query), "application/octet-stream"
             except (BadInput, OSError) as error:
                 self._answer(HTTPStatus.NOT_FOUND, str(error))
+            else:
+                self._answer(HTTPStatus.OK, content, kind)
 
         def do_HEAD(self):
             if self._is_ours():

@@ -138,12 +138,9 @@ export class Canvas {
     this.nv.setPenValue(kind === "erase" ? 0 : 1, false);
     this.nv.setDrawingEnabled(Boolean(kind));
   }
-  // The mask as a NIfTI file, compressed, in base64.
-  async exported() {
-    const shown = this.nv.drawBitmap;
-    this.nv.drawBitmap = Uint8Array.from(this.mask, v => (v ? 1 : 0));
-    const file = await this.nv.saveImage({ filename: "", isSaveDrawing: true, volumeByIndex: 0 });
-    this.nv.drawBitmap = shown;
+  // A mask on the grid of `volume` as a NIfTI file, compressed, in base64.
+  async exported(volume, mask) {
+    const file = await volume.saveToDisk("", Uint8Array.from(mask, v => (v ? 1 : 0)));
     const packed = new Blob([file]).stream().pipeThrough(new CompressionStream("gzip"));
     const bytes = new Uint8Array(await new Response(packed).arrayBuffer());
     let text = "";

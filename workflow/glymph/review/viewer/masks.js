@@ -8,7 +8,7 @@ export const imageSelect = (names, texts, chosen, onchosen) =>
 export function viewSelect(canvas) {
   const views = ["planes", "planes and 3D", "axial", "coronal", "sagittal", "3D"], now = canvas.shownAs || (canvas.slow ? "planes" : "planes and 3D");
   canvas.view(now);
-  return make("label", {}, "View ", make("select", { onchange: event => canvas.view(event.target.value) }, ...views.map(name => make("option", { selected: name === now }, name))));
+  return make("label", {}, "View ", make("select", { id: "view", onchange: event => canvas.view(event.target.value) }, ...views.map(name => make("option", { selected: name === now }, name))));
 }
 
 export class Task {
@@ -58,7 +58,7 @@ export class MaskTask extends Task {
   }
   undone() {}
   expected() { return this.start }
-  strokes() { return this.restored ? Math.max(1, this.stack.filter(e => e.pen).length) : this.stack.filter(e => e.pen).length }
+  strokes() { return this.stack.filter(entry => entry.pen).length }
   // Voxels that the pen changed: [voxel, value] one after the other.
   penned() {
     const expected = this.expected(), found = [];

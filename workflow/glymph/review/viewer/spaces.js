@@ -23,6 +23,7 @@ export class Spaces extends MaskTask {
     const bases = ["t2w", "t1w", "flair"].filter(name => scene.images.includes(name));
     this.base = bases.includes(this.base) ? this.base : bases[0];
     await canvas.show(unit, [{ name: this.base, ...this.contrast(this.base) }]);
+    this.grid = canvas.nv.volumes[0];
     if (!this.mask) await this.read();
     this.others = canvas.addOverlay([OTHERS.notCounted, OTHERS.deleted], 170);
     this.regions = canvas.addOverlay([1, 2, 3, 4, 5, 6, 7, 8].map(colourOfRegion), 255);
@@ -85,7 +86,7 @@ export class Spaces extends MaskTask {
   discard() { this.decisions.clear(); this.reset() }
   saved() { this.decisions.clear(); this.keep() }
   async entry() {
-    return { decisions: Object.fromEntries(this.decisions), drawing: await this.state.canvas.exported() };
+    return { decisions: Object.fromEntries(this.decisions), drawing: await this.state.canvas.exported(this.grid, this.mask) };
   }
   // What decisions alone would make of the start: the pen's part of the mask is the rest.
   expected() {

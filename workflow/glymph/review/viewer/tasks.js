@@ -12,8 +12,10 @@ export class Brain extends MaskTask {
   async enter() {
     const { canvas, unit } = this.state;
     await canvas.show(unit, [{ name: "t1w_own" }]);
+    this.grid = canvas.nv.volumes[0];
     if (!this.mask) this.begin(Uint8Array.from(canvas.inOrder(await canvas.image(unit, "brain")), v => (v > 0 ? 1 : 0)));
     canvas.setMask(this.mask);
+    if (this.waiting) { this.redraw(this.waiting); this.waiting = null }
     canvas.nv.setDrawOpacity(0.3);
     const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.nv.setDrawOpacity(Number(event.target.value)) });
     byId("tools").append(viewSelect(canvas), ...this.penTools(), make("label", {}, "Opacity ", opacity));
@@ -28,12 +30,13 @@ export class Brain extends MaskTask {
     this.state.canvas.paint();
     this.count.textContent = `${this.mask.reduce((n, v) => n + v, 0).toLocaleString("en")} voxels`;
   }
-  changes() { return this.strokes() }
-  draft() { return { voxels: this.penned() } }
+  // What was drawn before the page was closed waits until the mask is there.
+  changes() { return this.waiting ? 1 : this.strokes() }
+  draft() { return { voxels: this.waiting || this.penned() } }
   restore({ voxels }) { if (this.mask) { this.redraw(voxels); this.refresh() } else this.waiting = voxels }
-  discard() { if (this.mask) this.reset() }
+  discard() { this.waiting = null; if (this.mask) this.reset() }
   saved() { this.keep() }
-  async entry() { return { drawing: await this.state.canvas.exported() } }
+  async entry() { return { drawing: await this.state.canvas.exported(this.grid, this.mask) } }
   told(summary) { return `Brain mask: ${summary.voxels_added} voxels added to the automatic one, ${summary.voxels_removed} taken away.` }
   keys() { return { "w": "pen that draws", "x": "pen that erases" } }
   onKey(key) { return this.penKey(key) }
@@ -136,8 +139,8 @@ export class Alignment extends Task {
     const names = this.known(), { canvas } = this.state;
     const choice = make("select", { onchange: event => this.show(event.target.value) }, ...names.map(name => make("option", {}, name)));
     this.slider = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5, oninput: event => this.mix(Number(event.target.value)) });
-    this.flicker = toggle("Flicker", false, () => this.flick(), "f");
-    byId("tools").append(make("label", {}, "Pair ", choice), viewSelect(canvas), make("label", {}, "Mix ", this.slider), make("button", { onclick: () => this.flip() }, "Flip ", make("kbd", {}, "space")), this.flicker);
+    this.flicker = toggle("Flicker", false, () => this.flick(), "g");
+    byId("tools").append(make("label", {}, "Pair ", choice), viewSelect(canvas), make("label", {}, "Mix ", this.slider), make("button", { onclick: () => this.flip() }, "Flip ", make("kbd", {}, "f")), this.flicker);
     byId("side").replaceChildren(make("h2", {}, "Alignment"), make("p", {}, "Ventricles, sulci and the brain's surface must stay where they are when you flip from one image to the other."), this.elsewhere());
     await this.show(names[0]);
   }
@@ -155,10 +158,10 @@ export class Alignment extends Task {
     if (on) this.timer = setInterval(() => this.flip(), 700);
   }
   leave() { clearInterval(this.timer) }
-  keys() { return { "space": "flip between the two", "f": "flicker", "[ ]": "mix" } }
+  keys() { return { "f": "flip between the two", "g": "flicker", "[ ]": "mix" } }
   onKey(key) {
-    if (key === " ") this.flip();
-    else if (key === "f") this.flick();
+    if (key === "f") this.flip();
+    else if (key === "g") this.flick();
     else if (key === "[" || key === "]") this.mix(Math.min(1, Math.max(0, Number(this.slider.value) + (key === "]" ? 0.1 : -0.1))));
     else return false;
     return true;

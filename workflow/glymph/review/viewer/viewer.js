@@ -102,6 +102,7 @@ async function save() {
   finally { state.saving = false; changed() }
 }
 async function saveTask(task) {
+  if (task.waiting) await choose(task.name);
   const entry = { kind: task.kind, based_on: state.scene.corrections[task.kind].version, ...await task.entry() };
   const before = (await post({ ...entry, dry: true })).told;
   const doubts = task.doubts(before.summary);
