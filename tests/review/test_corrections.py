@@ -13,7 +13,7 @@ import pytest
 from glymph.common.errors import BadInput
 from glymph.common.names import Unit
 from glymph.common.tables import read_tsv
-from glymph.inputs.cohort import review_folder
+from glymph.inputs import cohort
 from glymph.inputs.index import CORRECTIONS, Scan, with_corrections
 from glymph.review import rois, store
 from glymph.review.corrections import PLACES, decisions_of, objects_file
@@ -72,7 +72,9 @@ def test_files_lie_where_the_workflow_takes_them_and_history_does_not_stop_it(de
     (scan,) = with_corrections([Scan(UNIT)], desk.folder / "corrected")
     assert scan.files["epvs_mask"] == str(desk.folder / PLACE)
     config = {"review": {"folder": str(desk.folder)}, "output_dir": "x"}
-    assert review_folder(config) == desk.folder
+    assert store.HISTORY == cohort.HISTORY
+    read = cohort._of_raters(config, desk.folder.glob("*"))
+    assert {p.relative_to(desk.folder).as_posix() for p in read} == {PLACE, "objects_AB.tsv"}
 
 
 def test_what_runs_again_is_what_the_tested_table_says():
