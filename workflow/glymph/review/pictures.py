@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import nibabel as nib
@@ -55,7 +56,8 @@ class Pictures:
 
     def read(self, name: str) -> bytes:
         """The image as .nii.gz. Raises KeyError for a name that is not among `names`."""
-        if name not in self.names():
+        known = self.has(*RESULTS[name]) if name in RESULTS else name in MADE and self._needs(name)
+        if not known:
             raise KeyError(name)
         if name in RESULTS:
             return (self.results / self.unit.path(*RESULTS[name])).read_bytes()
@@ -101,9 +103,14 @@ class Pictures:
         """The bundled template, where it is the one that the T1w was brought to."""
         if not self.has(*RESULTS["in_template"]):
             return None
-        template, warped = load_template(None).t1w, self.load(*RESULTS["in_template"])
+        template, warped = _bundled(), self.load(*RESULTS["in_template"])
         same = template.shape == warped.shape and np.allclose(template.affine, warped.affine)
         return template if same else None
+
+
+@cache
+def _bundled() -> nib.Nifti1Image:
+    return load_template(None).t1w
 
 
 def is_result(path: Path) -> bool:

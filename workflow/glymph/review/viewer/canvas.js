@@ -1,10 +1,12 @@
-// The images: NiiVue with one base, overlays made here, and a mask as its drawing.
+// The images: NiiVue with one base, an overlay of the regions, and a mask as its drawing.
 // Voxels are numbered as in NiiVue's drawing: x to the right fastest, then y, then z.
 const { Niivue, NVImage, cmapper } = globalThis.niivue;
 
-const MASK = ["#000000", "#ff3b30"];
+// Values of the drawing: in the mask 1, or by region 1 + its label; then what is shown beside it.
+const LAST_OF_MASK = 9;
+export const DELETED = 10, NOT_COUNTED = 11, ALPS_FROM = 12;
 const REGIONS = ["#000000", "#ff9f0a", "#ffd60a", "#0a84ff", "#64d2ff", "#bf5af2", "#ff6ac1", "#30d158", "#a4e86b"];
-export const OTHERS = { notCounted: "#f5e663", deleted: "#4aa3ff" };
+export const COLOURS = { mask: "#ff3b30", notCounted: "#f5e663", deleted: "#00d9b8" };
 export const ALPS = ["#ffffff", "#ffe14d", "#c8c8c8", "#ffb300"];
 export const colourOfRegion = label => REGIONS[label];
 
@@ -17,11 +19,12 @@ const lut = (colours, alpha = 255) => ({
 export class Canvas {
   constructor(element, onMoved, onDrawn) {
     this.nv = new Niivue({
-      backColor: [0, 0, 0, 1], crosshairColor: [0.3, 0.8, 1, 0.9], crosshairWidth: 0.5, crosshairWidthUnit: "percent", crosshairGap: 0, show3Dcrosshair: true,
+      backColor: [0, 0, 0, 1], crosshairColor: [0.3, 0.8, 1, 0.9], crosshairWidth: 0.4, crosshairWidthUnit: "mm", crosshairGap: 5, renderOverlayBlend: 1, show3Dcrosshair: true,
       multiplanarShowRender: 0, isColorbar: false, isRadiologicalConvention: false, dragAndDropEnabled: false,
       isOrientationTextVisible: true, isNearestInterpolation: false, drawingEnabled: false, logLevel: "silent",
       multiplanarPadPixels: 4, fontMinPx: 15, fontSizeScaling: 0.5, isResizeCanvas: true,
     });
+    this.nv.drawLut = cmapper.makeDrawLut(lut(["#000000", COLOURS.mask, ...REGIONS.slice(1), COLOURS.deleted, COLOURS.notCounted, ...ALPS]));
     this.nv.onLocationChange = onMoved;
     this.onDrawn = onDrawn;
     this.element = element;
@@ -108,28 +111,32 @@ export class Canvas {
   // ---- the mask ----------------------------------------------------------------------------
   get dims() { return this.nv.volumes[0].dimsRAS.slice(1, 4) }
   get count() { return this.dims.reduce((a, b) => a * b, 1) }
-  setMask(mask, labels) {
+  // `beside(bitmap)` may set other voxels to DELETED or NOT_COUNTED.
+  setMask(mask, labels = null, beside = () => {}) {
     this.nv.createEmptyDrawing();
-    this.mask = mask;
-    this.labels = labels;
-    this.byRegion = false;
+    Object.assign(this, { mask, labels, beside, byRegion: false });
     this.paint();
   }
-  // The drawing shows the mask, by region where asked: what is not 0 belongs to it.
+  // The drawing shows the mask, by region where asked.
   paint() {
-    const bitmap = this.nv.drawBitmap;
-    for (let k = 0; k < bitmap.length; k++)
-      bitmap[k] = this.mask[k] ? (this.byRegion && this.labels ? Math.max(1, this.labels[k]) : 1) : 0;
-    this.nv.drawLut = cmapper.makeDrawLut(lut(this.byRegion ? REGIONS : MASK));
+    const bitmap = this.nv.drawBitmap, byRegion = this.byRegion && this.labels;
+    for (let k = 0; k < bitmap.length; k++) bitmap[k] = this.mask[k] ? 1 + (byRegion ? this.labels[k] : 0) : 0;
+    this.beside(bitmap);
     this.nv.refreshDrawing(true);
+  }
+  // Of the drawing's inside and of its edge; what lies below an outline can be seen.
+  seeThrough(inside, edge = inside) {
+    this.seen = [inside, edge];
+    this.nv.drawRimOpacity = edge;
+    this.nv.setDrawOpacity(this.shownAs === "3D" && edge ? 1 : inside);
   }
   strokeEnded() {
     if (!this.mask || !this.nv.opts.drawingEnabled) return;
     const bitmap = this.nv.drawBitmap, changed = [];
-    for (let k = 0; k < bitmap.length; k++) if (Boolean(bitmap[k]) !== Boolean(this.mask[k])) changed.push(k);
+    for (let k = 0; k < bitmap.length; k++)
+      if ((bitmap[k] > 0 && bitmap[k] <= LAST_OF_MASK) !== this.mask[k] > 0) changed.push(k);
     if (!changed.length) return;
-    for (const k of changed) this.mask[k] = bitmap[k] ? 1 : 0;
-    if (this.byRegion) this.paint();
+    for (const k of changed) this.mask[k] = 1 - this.mask[k];
     this.onDrawn(changed);
   }
   // draw, erase, or null for no pen
@@ -152,7 +159,16 @@ export class Canvas {
   goTo(mm) {
     this.nv.scene.crosshairPos = this.nv.mm2frac(mm, 0, true);
     this.nv.createOnLocationChange();
-    this.nv.drawScene();
+    this.zoom(this.factor || 1);
+  }
+  // The planes so many times larger, the crosshair in their middle; 1 shows them whole.
+  zoom(factor) {
+    const middle = this.nv.frac2mm([0.5, 0.5, 0.5]), here = this.nv.frac2mm(this.nv.scene.crosshairPos);
+    this.factor = factor;
+    this.nv.opts.crosshairWidth = 0.8 / factor;
+    this.nv.crosshairs3D = null;
+    const pan = factor === 1 ? [0, 0, 0] : [0, 1, 2].map(k => middle[k] - factor * here[k]);
+    this.nv.setPan2Dxyzmm([...pan, factor]);
   }
   get place() { return [...this.nv.frac2mm(this.nv.scene.crosshairPos, 0, true)].slice(0, 3) }
   voxelToWorld(k) {
@@ -163,7 +179,10 @@ export class Canvas {
     this.shownAs = kind;
     this.nv.opts.multiplanarShowRender = kind === "planes and 3D" ? 1 : 0;
     const types = { axial: 0, coronal: 1, sagittal: 2, planes: 3, "planes and 3D": 3, "3D": 4 };
+    // In 3D the brain is a veil about what was drawn.
     this.nv.setSliceType(types[kind]);
+    if (this.nv.volumes.length) this.nv.setOpacity(0, kind === "3D" ? 0.12 : 1);
+    if (this.seen) this.seeThrough(...this.seen);
   }
   opacity(image, value) { this.nv.setOpacity(this.nv.volumes.indexOf(image), value) }
 }

@@ -11,11 +11,28 @@ export function viewSelect(canvas) {
   return make("label", {}, "View ", make("select", { id: "view", onchange: event => canvas.view(event.target.value) }, ...views.map(name => make("option", { selected: name === now }, name))));
 }
 
+const ZOOMS = [1, 2, 3, 5, 8];
+// How large the planes are; `first` where nobody has chosen yet.
+export function zoomSelect(canvas, first) {
+  canvas.factor = canvas.chosen || first;
+  return make("label", {}, "Zoom ", make("select", { id: "zoom", onchange: event => { canvas.chosen = Number(event.target.value); canvas.zoom(canvas.chosen) } },
+    ...ZOOMS.map(n => make("option", { value: n, selected: n === canvas.factor }, `${n}×`))));
+}
+export function zoomKey(key, canvas) {
+  const step = { "+": 1, "=": 1, "-": -1 }[key];
+  if (!step) return false;
+  canvas.chosen = ZOOMS[Math.min(Math.max(ZOOMS.indexOf(canvas.factor) + step, 0), ZOOMS.length - 1)];
+  byId("zoom").value = canvas.chosen;
+  canvas.zoom(canvas.chosen);
+  return true;
+}
+
 export class Task {
   constructor(state) { this.state = state; this.stack = [] }
   changes() { return 0 } canUndo() { return this.stack.length > 0 }
   leave() {} refresh() {} restore() {} discard() {} undo() {} keys() { return {} } onKey() { return false }
   doubts() { return [] }
+  repaint() { this.refresh(); changed() }
   // Who corrected this before, and what would run.
   who() { this.said = make("p", { class: "dim", id: "who" }); this.sayWho(); return this.said }
   sayWho() {
@@ -45,16 +62,14 @@ export class MaskTask extends Task {
   drawn(voxels) {
     const old = Uint8Array.from(voxels, k => 1 - this.mask[k]);
     this.stack.push({ voxels: Uint32Array.from(voxels), old, pen: true });
-    this.refresh();
-    changed();
+    this.repaint();
   }
   undo() {
     const entry = this.stack.pop();
     if (!entry) return;
     entry.voxels.forEach((k, n) => { this.mask[k] = entry.old[n] });
     this.undone(entry);
-    this.refresh();
-    changed();
+    this.repaint();
   }
   undone() {}
   expected() { return this.start }

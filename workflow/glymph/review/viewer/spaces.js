@@ -1,7 +1,7 @@
 // Perivascular spaces: a list to decide on, and a mask to draw in.
-import { OTHERS, colourOfRegion } from "/viewer/canvas.js";
+import { COLOURS, DELETED, NOT_COUNTED, colourOfRegion } from "/viewer/canvas.js";
 import { byId, changed, make, moved, notice, rater, toggle } from "/viewer/viewer.js";
-import { MaskTask, imageSelect, viewSelect } from "/viewer/masks.js";
+import { MaskTask, imageSelect, viewSelect, zoomKey, zoomSelect } from "/viewer/masks.js";
 
 const CONTRAST = { t1w: [-1, 1], t2w: [-1, 1] };
 const NAMES = { t2w: "T2w", t1w: "T1w", flair: "FLAIR" };
@@ -25,12 +25,10 @@ export class Spaces extends MaskTask {
     await canvas.show(unit, [{ name: this.base, ...this.contrast(this.base) }]);
     this.grid = canvas.nv.volumes[0];
     if (!this.mask) await this.read();
-    this.others = canvas.addOverlay([OTHERS.notCounted, OTHERS.deleted], 170);
-    this.regions = canvas.addOverlay([1, 2, 3, 4, 5, 6, 7, 8].map(colourOfRegion), 255);
-    canvas.fill(this.regions, this.labels);
-    canvas.setMask(this.mask, this.labels);
-    canvas.nv.setDrawOpacity(0.55);
-    canvas.opacity(this.regions, 0);
+    this.regions = null;
+    canvas.setMask(this.mask, this.labels, bitmap => this.beside(bitmap));
+    this.hide = null;
+    this.show(true);
     this.toolbar(bases);
     this.panel();
     this.refresh();
@@ -66,7 +64,7 @@ export class Spaces extends MaskTask {
     if (!voxels.length && (before || row.mine) === decision) return;
     this.change(voxels, value, { label: row.object, before });
     this.decisions.set(row.object, decision);
-    this.refresh();
+    this.repaint();
   }
   undone(entry) {
     if (entry.label === undefined) return;
@@ -81,7 +79,7 @@ export class Spaces extends MaskTask {
       if (row) this.decide(row, decision);
     }
     this.redraw(voxels);
-    this.refresh();
+    this.repaint();
   }
   discard() { this.decisions.clear(); this.reset() }
   saved() { this.decisions.clear(); this.keep() }
@@ -137,10 +135,9 @@ export class Spaces extends MaskTask {
     if (this.state.task !== this) return;
     this.sayWho();
     this.fillList();
-    this.paintOthers();
-    this.state.canvas.paint();
     changed();
   }
+  repaint() { if (this.state.task === this) this.state.canvas.paint(); this.refresh() }
   fillList() {
     const cell = (v, digits) => make("td", { class: "num" }, v === null || v === undefined ? "" : v.toFixed(digits));
     const rows = this.listed();
@@ -194,20 +191,18 @@ export class Spaces extends MaskTask {
   }
 
   // ---- pictures ------------------------------------------------------------------------------
-  paintOthers() {
-    const values = new Uint8Array(this.mask.length);
-    if (!this.hidden) for (const row of this.rows)
-      for (const k of this.places.get(row.object) || []) if (!this.mask[k]) values[k] = row.counted ? 2 : 1;
-    this.state.canvas.fill(this.others, values);
+  beside(bitmap) {
+    for (const row of this.rows)
+      for (const k of this.places.get(row.object) || []) if (!this.mask[k]) bitmap[k] = row.counted ? DELETED : NOT_COUNTED;
   }
   toolbar(bases) {
     const { canvas, scene } = this.state;
     this.baseSelect = imageSelect(bases, NAMES, this.base, name => this.swap(name));
     this.byRegion = toggle("By region", false, () => this.colour(), "c");
     this.regionsButton = toggle("Regions", false, () => this.showRegions(), "r");
-    this.hide = toggle("Hide", false, () => this.hideAll(), "o");
-    byId("tools").append(make("label", {}, "Image ", this.baseSelect), viewSelect(canvas), this.hide, this.byRegion, this.regionsButton, ...this.penTools(),
-      make("span", { class: "dim" }, ...[["#ff3b30", "counted"], [OTHERS.notCounted, "not counted"], [OTHERS.deleted, "deleted"]].flatMap(([colour, text]) => {
+    this.hide = toggle("Hide", false, () => this.show(this.hidden), "o");
+    byId("tools").append(make("label", {}, "Image ", this.baseSelect), viewSelect(canvas), zoomSelect(canvas, 3), this.hide, this.byRegion, this.regionsButton, ...this.penTools(),
+      make("span", { class: "dim" }, ...[[COLOURS.mask, "counted"], [COLOURS.notCounted, "not counted"], [COLOURS.deleted, "deleted"]].flatMap(([colour, text]) => {
         const swatch = make("span", { class: "swatch" });
         swatch.style.background = colour;
         return [swatch, text + "  "];
@@ -228,16 +223,20 @@ export class Spaces extends MaskTask {
   showRegions() {
     const on = this.regionsButton.getAttribute("aria-pressed") !== "true";
     this.regionsButton.setAttribute("aria-pressed", String(on));
-    this.state.canvas.opacity(this.regions, on ? 0.35 : 0);
+    const { canvas } = this.state;
+    if (!this.regions) {
+      this.regions = canvas.addOverlay([1, 2, 3, 4, 5, 6, 7, 8].map(colourOfRegion), 255);
+      canvas.fill(this.regions, this.labels);
+    }
+    canvas.opacity(this.regions, on ? 0.35 : 0);
   }
-  hideAll() {
-    this.hidden = !this.hidden;
-    this.hide.setAttribute("aria-pressed", String(this.hidden));
-    this.state.canvas.nv.setDrawOpacity(this.hidden ? 0 : 0.55);
-    this.paintOthers();
+  show(on) {
+    this.hidden = !on;
+    this.hide?.setAttribute("aria-pressed", String(!on));
+    this.state.canvas.seeThrough(on ? 0.25 : 0, on ? 0.95 : 0);
   }
   keys() {
-    return { "n j ↓": "next object", "p k ↑": "previous object", "Enter": "go to the object", "d": "delete it", "a": "accept it", "1 2 3": "T2w, T1w, FLAIR", "o": "hide and show the colours", "c": "colour by region", "r": "regions", "w": "pen that draws", "x": "pen that erases" };
+    return { "n j ↓": "next object", "p k ↑": "previous object", "Enter": "go to the object", "d": "delete it", "a": "accept it", "1 2 3": "T2w, T1w, FLAIR", "+ -": "larger, smaller", "o": "hide and show the colours", "c": "colour by region", "r": "regions", "w": "pen that draws", "x": "pen that erases" };
   }
   onKey(key) {
     const inList = { n: 1, j: 1, ArrowDown: 1, p: -1, k: -1, ArrowUp: -1 }[key];
@@ -246,10 +245,10 @@ export class Spaces extends MaskTask {
     else if (key === "d") this.act("delete");
     else if (key === "a") this.act("accept");
     else if ("123".includes(key)) this.swap(["t2w", "t1w", "flair"][key - 1]);
-    else if (key === "o") this.hideAll();
+    else if (key === "o") this.show(this.hidden);
     else if (key === "c") this.colour();
     else if (key === "r") this.showRegions();
-    else return this.penKey(key);
+    else return this.penKey(key) || zoomKey(key, this.state.canvas);
     return true;
   }
 }

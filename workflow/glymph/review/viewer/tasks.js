@@ -1,7 +1,7 @@
 // Brain mask, diffusion with the ALPS regions, and alignments to flip between.
-import { ALPS } from "/viewer/canvas.js";
+import { ALPS, ALPS_FROM } from "/viewer/canvas.js";
 import { byId, changed, make, moved, toggle } from "/viewer/viewer.js";
-import { MaskTask, Task, viewSelect } from "/viewer/masks.js";
+import { MaskTask, Task, viewSelect, zoomKey, zoomSelect } from "/viewer/masks.js";
 
 const CONTRAST = { t1w: { cal_min: -1, cal_max: 1 }, t2w: { cal_min: -1, cal_max: 1 } };
 const inWords = region => region.replace("_", " ");
@@ -16,9 +16,10 @@ export class Brain extends MaskTask {
     if (!this.mask) this.begin(Uint8Array.from(canvas.inOrder(await canvas.image(unit, "brain")), v => (v > 0 ? 1 : 0)));
     canvas.setMask(this.mask);
     if (this.waiting) { this.redraw(this.waiting); this.waiting = null }
-    canvas.nv.setDrawOpacity(0.3);
-    const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.nv.setDrawOpacity(Number(event.target.value)) });
-    byId("tools").append(viewSelect(canvas), ...this.penTools(), make("label", {}, "Opacity ", opacity));
+    canvas.seeThrough(0.3);
+    const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.seeThrough(Number(event.target.value)) });
+    byId("tools").append(viewSelect(canvas), zoomSelect(canvas, 1), ...this.penTools(), make("label", {}, "Opacity ", opacity));
+    canvas.zoom(canvas.factor);
     this.size.value = "5";
     this.count = make("p", { role: "status" });
     byId("side").replaceChildren(make("h2", {}, "Brain mask"), make("p", {}, "Red is brain. Draw what is missing, erase what is none: the mask lies on the T1w's own grid."), this.count, this.who(), this.elsewhere());
@@ -39,7 +40,7 @@ export class Brain extends MaskTask {
   async entry() { return { drawing: await this.state.canvas.exported(this.grid, this.mask) } }
   told(summary) { return `Brain mask: ${summary.voxels_added} voxels added to the automatic one, ${summary.voxels_removed} taken away.` }
   keys() { return { "w": "pen that draws", "x": "pen that erases" } }
-  onKey(key) { return this.penKey(key) }
+  onKey(key) { return this.penKey(key) || zoomKey(key, this.state.canvas) }
 }
 
 export class Diffusion extends Task {
@@ -53,11 +54,12 @@ export class Diffusion extends Task {
   async enter() {
     const { canvas, unit } = this.state;
     await canvas.show(unit, [{ name: "colour_fa" }]);
-    this.overlay = canvas.addOverlay(ALPS, 150);
     this.drawnIn = this.state.scene.images.includes("alps") ? canvas.inOrder(await canvas.image(unit, "alps")) : null;
-    this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 1, oninput: event => canvas.opacity(this.overlay, Number(event.target.value)) });
-    byId("tools").append(viewSelect(canvas), make("label", {}, "Regions ", this.opacity), make("span", { class: "dim" }, "red: left-right, green: front-back, blue: up-down"));
+    this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.seeThrough(Number(event.target.value), Number(event.target.value) ? 1 : 0) });
+    byId("tools").append(viewSelect(canvas), zoomSelect(canvas, 2), make("label", {}, "Regions ", this.opacity), make("span", { class: "dim" }, "red: left-right, green: front-back, blue: up-down"));
     this.panel();
+    canvas.setMask(new Uint8Array(canvas.count), null, bitmap => this.draw(bitmap));
+    canvas.seeThrough(0.3, 1);
     this.refresh();
     const first = this.places.find(place => place.shiftable);
     if (first) canvas.goTo(this.centre(first));
@@ -91,17 +93,19 @@ export class Diffusion extends Task {
   refresh() {
     if (this.state.task !== this) return;
     this.sayWho();
-    const { canvas } = this.state, values = new Uint8Array(canvas.count);
+    this.state.canvas.paint();
+    this.grid.querySelectorAll("input").forEach((input, n) => { input.value = this.shift(this.places[Math.floor(n / 3)])[n % 3] });
+  }
+  // The regions in the drawing: spheres where they stand now, masks as the result has them.
+  draw(bitmap) {
     this.places.forEach((place, number) => {
-      if (!place.shiftable) { this.drawnIn?.forEach((label, k) => { if (label === number + 1) values[k] = label }); return }
+      if (!place.shiftable) { this.drawnIn?.forEach((label, k) => { if (label === number + 1) bitmap[k] = ALPS_FROM + number }); return }
       const centre = this.centre(place);
-      for (let k = 0; k < values.length; k++) {
+      for (let k = 0; k < bitmap.length; k++) {
         const at = this.points(k);
-        if (Math.hypot(at[0] - centre[0], at[1] - centre[1], at[2] - centre[2]) <= place.diameter / 2) values[k] = number + 1;
+        if (Math.hypot(at[0] - centre[0], at[1] - centre[1], at[2] - centre[2]) <= place.diameter / 2) bitmap[k] = ALPS_FROM + number;
       }
     });
-    canvas.fill(this.overlay, values);
-    this.grid.querySelectorAll("input").forEach((input, n) => { input.value = this.shift(this.places[Math.floor(n / 3)])[n % 3] });
   }
   // World mm of a voxel of the drawing's order; linear, from three steps.
   points(k) {
@@ -127,6 +131,7 @@ export class Diffusion extends Task {
   discard() { this.shifts = {}; this.stack = [] }
   saved() { this.shifts = {}; this.stack = [] }
   async entry() { return { shifts: this.shifts } }
+  onKey(key) { return zoomKey(key, this.state.canvas) }
   told(summary) { return `Moved: ${summary.regions.map(inWords).join(", ")}.` }
 }
 
@@ -140,9 +145,10 @@ export class Alignment extends Task {
     const choice = make("select", { onchange: event => this.show(event.target.value) }, ...names.map(name => make("option", {}, name)));
     this.slider = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.5, oninput: event => this.mix(Number(event.target.value)) });
     this.flicker = toggle("Flicker", false, () => this.flick(), "g");
-    byId("tools").append(make("label", {}, "Pair ", choice), viewSelect(canvas), make("label", {}, "Mix ", this.slider), make("button", { onclick: () => this.flip() }, "Flip ", make("kbd", {}, "f")), this.flicker);
+    byId("tools").append(make("label", {}, "Pair ", choice), viewSelect(canvas), zoomSelect(canvas, 1), make("label", {}, "Mix ", this.slider), make("button", { onclick: () => this.flip() }, "Flip ", make("kbd", {}, "f")), this.flicker);
     byId("side").replaceChildren(make("h2", {}, "Alignment"), make("p", {}, "Ventricles, sulci and the brain's surface must stay where they are when you flip from one image to the other."), this.elsewhere());
     await this.show(names[0]);
+    canvas.zoom(canvas.factor);
   }
   async show(name) {
     const [base, over] = this.pairs[name];
@@ -163,7 +169,7 @@ export class Alignment extends Task {
     if (key === "f") this.flip();
     else if (key === "g") this.flick();
     else if (key === "[" || key === "]") this.mix(Math.min(1, Math.max(0, Number(this.slider.value) + (key === "]" ? 0.1 : -0.1))));
-    else return false;
+    else return zoomKey(key, this.state.canvas);
     return true;
   }
 }

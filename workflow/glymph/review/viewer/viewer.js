@@ -135,8 +135,7 @@ export async function withdraw(task) {
 async function discard() {
   if (!await ask("Discard", ["All changes that are not saved are lost."], "Discard them")) return;
   for (const task of Object.values(state.tasks)) task.discard();
-  state.task.refresh();
-  changed();
+  state.task.repaint();
 }
 
 // ---- tasks and keys --------------------------------------------------------------------------
