@@ -181,7 +181,7 @@ export class Canvas {
     const types = { axial: 0, coronal: 1, sagittal: 2, planes: 3, "planes and 3D": 3, "3D": 4 };
     // In 3D the brain is a veil about what was drawn.
     this.nv.setSliceType(types[kind]);
-    if (this.nv.volumes.length) this.nv.setOpacity(0, kind === "3D" ? 0.12 : 1);
+    if (this.nv.volumes.length) this.nv.setOpacity(0, kind === "3D" ? 0.2 : 1);
     if (this.seen) this.seeThrough(...this.seen);
   }
   opacity(image, value) { this.nv.setOpacity(this.nv.volumes.indexOf(image), value) }
