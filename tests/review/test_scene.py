@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from glymph.common.errors import Stop, write_stop
+from glymph.common.images import save
 from glymph.common.names import Unit
 from glymph.common.spaces import apply_affine
 from glymph.review.desk import KINDS, NIIVUE, STATIC
@@ -20,7 +21,7 @@ from glymph.review.objects import Objects
 from glymph.review.pictures import Pictures
 from glymph.review.scene import commands, scene
 from glymph.review.serve import make_server
-from tests.conftest import STORAGE
+from tests.conftest import STORAGE, grid
 from tests.review import phantom
 
 UNIT = Unit("1")
@@ -56,7 +57,7 @@ def test_every_object_is_where_its_voxels_are(tmp_path, axes):
 def test_images_are_those_that_exist(made, tmp_path):
     names = told(made)["images"]
     assert {"t1w", "t2w", "numbers", "mask", "regions", "brain", "t1w_own", "colour_fa", "alps",
-            "b0"} == set(names) - {"fa"}  # fmt: skip
+            "directions", "b0"} == set(names) - {"fa"}  # fmt: skip
     phantom.make(tmp_path / "out", dwi=False)
     anat = tmp_path / "out/sub-1/anat"
     write_stop(anat / "sub-1_space-T1w_res-1mm_desc-norm_T2w.nii.gz", Stop("no T2w"))
@@ -84,6 +85,24 @@ def test_what_is_made_for_looking_is_an_image_on_its_grid(made, name):
         assert (data["B"] > data["R"]).all() and not data["G"].any()
     else:
         assert data.any()
+
+
+@pytest.mark.parametrize("axes", [*STORAGE, "oblique LAS"])
+def test_directions_are_along_the_axes_that_are_drawn(tmp_path, axes):
+    """NiiVue draws along left, anterior and superior image axes, whatever the storage order."""
+    phantom.make(tmp_path / "out")
+    stem = tmp_path / "out/sub-1/dwi/sub-1_model-tensor_param-"
+    shape, directions = (6, 7, 8), STORAGE.get(axes, phantom.OBLIQUE_LAS)
+    affine = grid(directions, shape=shape)
+    nearest = nib.as_closest_canonical(nib.Nifti1Image(np.zeros(shape), affine)).affine[:3, :3] / 2
+    save(np.full(shape, 0.5, np.float32), affine, f"{stem}fa_dwimap.nii.gz")
+    for along in np.eye(3):
+        v1 = np.broadcast_to((nearest @ along).astype(np.float32), (*shape, 3))
+        save(np.array(v1), affine, f"{stem}v1_dwimap.nii.gz")
+        own = Pictures(tmp_path / "out", tmp_path / "review", UNIT)
+        image = nib.Nifti1Image.from_bytes(gzip.decompress(own.read("directions")))
+        np.testing.assert_allclose(image.affine, affine, atol=1e-4)
+        np.testing.assert_allclose(image.get_fdata()[3, 3, 3], along * [-1, 1, 1], atol=1e-5)
 
 
 def test_alps_regions_stand_where_the_transforms_carry_them(made):

@@ -15,7 +15,7 @@ from glymph.common.errors import BadInput, read_stop
 from glymph.common.images import array, load, spatial
 from glymph.common.names import Unit, region_names
 from glymph.common.sidecars import read_json
-from glymph.common.spaces import read_itk_affine
+from glymph.common.spaces import image_axes, read_itk_affine
 from glymph.common.template import load_template
 from glymph.epvs.prepare import Grid, resample
 from glymph.review.corrections import BRAIN, place_of, present_epvs
@@ -31,6 +31,7 @@ RESULTS = {
     "fa": ("dwi", "model-tensor_param-fa_dwimap.nii.gz"),
 }
 """Shown as they lie there."""
+FIBRE_FA = 0.15
 V1 = "model-tensor_param-v1_dwimap.nii.gz"
 TO_T1W = "from-dwi_to-T1w_mode-image_xfm.mat"
 
@@ -93,6 +94,7 @@ class Pictures:
             "mask": lambda: all(has("anat", file) for file in FILES.values()),
             "brain": lambda: has("anat", BRAIN),
             "colour_fa": lambda: has("dwi", V1) and has(*RESULTS["fa"]),
+            "directions": lambda: has("dwi", V1) and has(*RESULTS["fa"]),
             "alps": lambda: has("dwi", "desc-alps_probseg.nii.gz"),
             "b0": lambda: has("dwi", TO_T1W) and has("anat", T1W),
             "template": lambda: self._template() is not None,
@@ -144,6 +146,15 @@ def _colour_fa(own: Pictures) -> nib.Nifti1Image:
     return nib.Nifti1Image(colours, fa.affine)
 
 
+def _directions(own: Pictures) -> nib.Nifti1Image:
+    """Principal directions where FA is above `FIBRE_FA`, else 0, as NiiVue draws them: unit vectors
+    (x, y, z, 3) along the image axes that are nearest to left, anterior and superior."""
+    fa, v1 = own.load(*RESULTS["fa"]), array(own.load("dwi", V1))
+    axes = image_axes(nib.as_closest_canonical(fa).affine) * np.array([-1.0, 1, 1])
+    along = np.where((array(fa) > FIBRE_FA)[..., None], v1[..., :3] @ axes, 0)
+    return nib.Nifti1Image(along.astype(np.float32), fa.affine)
+
+
 def _alps(own: Pictures) -> nib.Nifti1Image:
     """Each region's number (from 1, in the order of `region_names`) where it covers a fifth of a
     voxel at least."""
@@ -186,6 +197,7 @@ MADE: dict[str, Callable[[Pictures], nib.Nifti1Image]] = {
     "mask": _mask,
     "brain": _brain,
     "colour_fa": _colour_fa,
+    "directions": _directions,
     "alps": _alps,
     "b0": _b0,
     "template": _template_image,

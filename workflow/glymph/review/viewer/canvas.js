@@ -63,12 +63,26 @@ export class Canvas {
   async show(unit, wanted) {
     const images = [];
     for (const { name, ...options } of wanted) images.push(await this.image(unit, name, options));
+    this.lines(false);
     this.nv.closeDrawing();
     this.mask = null;
     for (const old of [...this.nv.volumes]) this.nv.removeVolume(old);
     for (const image of images) this.nv.addVolume(image);
     this.nv.updateGLVolume();
     return images;
+  }
+
+  // FA with a line along the fibres in every voxel.
+  async showDirections(unit) {
+    const [, fibres] = await this.show(unit, [{ name: "fa", cal_min: 0, cal_max: 1.2 }, { name: "directions" }]);
+    fibres.loadImgV1();
+    this.lines(true);
+    this.nv.updateGLVolume();
+  }
+  lines(on) {
+    this.nv.opts.isV1SliceShader = on;
+    this.nv.opts.isNearestInterpolation = on;
+    this.nv.opts.isForceMouseClickToVoxelCenters = on; // lines show in planes through voxels' middles
   }
 
   // Another image of the same grid in the place of the base; everything else stays.
@@ -157,7 +171,8 @@ export class Canvas {
 
   // ---- places ------------------------------------------------------------------------------
   goTo(mm) {
-    this.nv.scene.crosshairPos = this.nv.mm2frac(mm, 0, true);
+    const place = this.nv.mm2frac(mm, 0, true), middle = (v, n) => (Math.min(Math.floor(v * n), n - 1) + 0.5) / n;
+    this.nv.scene.crosshairPos = this.nv.opts.isV1SliceShader ? this.dims.map((n, k) => middle(place[k], n)) : place;
     this.nv.createOnLocationChange();
     this.zoom(this.factor || 1);
   }

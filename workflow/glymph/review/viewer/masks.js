@@ -36,6 +36,7 @@ export class Task {
   // Who corrected this before, and what would run.
   who() { this.said = make("p", { class: "dim", id: "who" }); this.sayWho(); return this.said }
   sayWho() {
+    if (!this.said) return;
     const about = this.state.scene.corrections[this.kind];
     const said = about.not || (about.version ? `Corrected ${about.rater ? "by " + about.rater : "outside of this viewer"} on ${about.time.slice(0, 16).replace("T", " ")} UTC.` : "Not corrected yet.");
     const pending = this.kind === "epvs" && this.state.scene.pending ? " The result shown here does not have it yet: run snakemake." : "";

@@ -47,23 +47,41 @@ export class Diffusion extends Task {
   name = "roi"; kind = "roi"; title = "Diffusion and ALPS";
   possible() { return this.state.scene.images.includes("colour_fa") }
   get places() { return this.state.scene.alps }
-  constructor(state) { super(state); this.shifts = {} }
+  constructor(state) { super(state); this.shifts = {}; this.lines = false }
   shift(place) { return this.shifts[place.region] || place.shift }
   centre(place) { return place.centre.map((v, k) => v + this.shift(place).reduce((sum, mm, axis) => sum + mm * place.way[axis][k], 0)) }
 
   async enter() {
     const { canvas, unit } = this.state;
-    await canvas.show(unit, [{ name: "colour_fa" }]);
+    await this.showFibres();
     this.drawnIn = this.state.scene.images.includes("alps") ? canvas.inOrder(await canvas.image(unit, "alps")) : null;
     this.opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.seeThrough(Number(event.target.value), Number(event.target.value) ? 1 : 0) });
-    byId("tools").append(viewSelect(canvas), zoomSelect(canvas, 2), make("label", {}, "Regions ", this.opacity), make("span", { class: "dim" }, "red: left-right, green: front-back, blue: up-down"));
+    const lines = toggle("Directions", this.lines, async () => {
+      this.lines = !this.lines;
+      lines.setAttribute("aria-pressed", String(this.lines));
+      const place = canvas.place;
+      await this.showFibres();
+      this.drawRegions();
+      canvas.goTo(place);
+    }, "v");
+    this.linesButton = lines;
+    byId("tools").append(viewSelect(canvas), zoomSelect(canvas, 2), lines, make("label", {}, "Regions ", this.opacity), make("span", { class: "dim" }, "red: left-right, green: front-back, blue: up-down"));
     this.panel();
-    canvas.setMask(new Uint8Array(canvas.count), null, bitmap => this.draw(bitmap));
-    canvas.seeThrough(0.3, 1);
+    this.drawRegions();
     this.refresh();
     const first = this.places.find(place => place.shiftable);
     if (first) canvas.goTo(this.centre(first));
     moved();
+  }
+  // Colour FA, or FA with a line along the fibres in every voxel.
+  async showFibres() {
+    const { canvas, unit } = this.state;
+    if (this.lines) await canvas.showDirections(unit); else await canvas.show(unit, [{ name: "colour_fa" }]);
+  }
+  drawRegions() {
+    const { canvas } = this.state;
+    canvas.setMask(new Uint8Array(canvas.count), null, bitmap => this.draw(bitmap));
+    canvas.seeThrough(0.3, 1);
   }
   panel() {
     const rows = this.places.flatMap((place, number) => {
@@ -131,7 +149,12 @@ export class Diffusion extends Task {
   discard() { this.shifts = {}; this.stack = [] }
   saved() { this.shifts = {}; this.stack = [] }
   async entry() { return { shifts: this.shifts } }
-  onKey(key) { return zoomKey(key, this.state.canvas) }
+  keys() { return { "v": "directions of the fibres as lines", "+ -": "larger, smaller" } }
+  onKey(key) {
+    if (key === "v") this.linesButton.click();
+    else return zoomKey(key, this.state.canvas);
+    return true;
+  }
   told(summary) { return `Moved: ${summary.regions.map(inWords).join(", ")}.` }
 }
 

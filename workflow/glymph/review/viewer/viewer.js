@@ -199,6 +199,8 @@ async function start() {
   } catch (error) { busy(""); notice(error.message, true) }
 }
 addEventListener("keydown", onKey, true);
+// NiiVue has keys of its own for views and cuts, which would answer beside ours.
+addEventListener("keyup", event => { if (event.target === byId("canvas")) event.stopPropagation() }, true);
 addEventListener("beforeunload", event => { if (state.scene && !state.stale) { if (changed()) { keep(); event.preventDefault() } } });
 byId("rater").addEventListener("change", async () => {
   try { localStorage.setItem("glymph-rater", rater()) } catch {}
