@@ -208,6 +208,16 @@ def test_only_known_images_are_read(desk, name):
         desk.image({"unit": "sub-1", "name": name})
 
 
+def test_a_raters_table_that_has_no_place_for_decisions_stops_the_whole_save(desk):
+    path = desk.folder / "objects_AB.tsv"
+    path.parent.mkdir()
+    path.write_text("object\tdecision\n1\taccept\n")
+    before = everything(desk.folder)
+    with pytest.raises(BadInput, match="no column participant_id"):
+        send(desk, decisions={"2": "delete"})
+    assert everything(desk.folder) == before
+
+
 def test_two_raters_do_not_overwrite_each_other(desk):
     first = send(desk, rater="AB", decisions={"2": "delete"})
     theirs = everything(desk.folder)

@@ -157,6 +157,7 @@ def save_mask(
         "Changes": mask.summary, "GeneratedBy": software(),
     }  # fmt: skip
     content = as_file(mask.data, mask.affine)
+    store.columns_of(objects_file(folder, rater), columns("objects"))  # before anything is written
     if mask.changed:
         store.save(folder, name, content, about, based_on)
     if mask.decided:

@@ -110,11 +110,14 @@ def replace(path: Path, content: bytes) -> None:
     """Write ``path`` whole or not at all, on the disk before this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    with scratch.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(scratch, path)
+    try:
+        with scratch.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
     if path.read_bytes() != content:
         raise OSError(f"{path} cannot be read back as it was written")
 
@@ -128,7 +131,7 @@ def append_rows(path: Path, names: Sequence[str], rows: list[dict], once: bool =
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     started = path.is_file() and path.stat().st_size > 0
-    order = _header(path, names) if started else list(names)
+    order = columns_of(path, names)
     known = set(path.read_bytes().splitlines()) if started and once else set()
     new = [] if started else [_line(order)]
     for row in rows:
@@ -170,8 +173,13 @@ def _line(cells) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def _header(path: Path, names: Sequence[str]) -> list[str]:
-    """Columns of a rater's file. Raises `BadInput` for lost ones."""
+def columns_of(path: Path, names: Sequence[str]) -> list[str]:
+    """Columns of a rater's table in their order there; ``names`` where nothing stands yet.
+
+    Raises `BadInput` where one of ``names`` is lost.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        return list(names)
     with path.open(encoding="utf-8-sig", errors="replace") as stream:
         header = [name.strip() for name in stream.readline().split("\t")]
     missing = [name for name in names if name not in header]

@@ -28,7 +28,9 @@ export function zoomKey(key, canvas) {
 }
 
 export class Task {
-  constructor(state) { this.state = state; this.stack = [] }
+  constructor(state) { this.state = state; this.stack = []; this.version = null }
+  // `version`: of the correction that this page began with, whatever the scene says by now.
+  begun() { this.version ??= this.state.scene.corrections[this.kind]?.version }
   changes() { return 0 } canUndo() { return this.stack.length > 0 }
   leave() {} refresh() {} restore() {} discard() {} undo() {} keys() { return {} } onKey() { return false }
   doubts() { return [] }

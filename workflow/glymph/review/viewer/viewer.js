@@ -38,14 +38,22 @@ async function readScene() {
   const query = new URLSearchParams({ unit, rater: rater() });
   state.scene = (await answered(`/viewer/scene?${query}`)).told;
 }
-function post(entry) {
-  const headers = { "X-Glymph-Token": state.scene.token, "Content-Type": "application/json" };
-  return answered("/viewer/save", { method: "POST", headers, body: JSON.stringify({ unit, rater: rater(), ...entry }) });
+async function post(entry) {
+  const send = () => answered("/viewer/save", { method: "POST", body: JSON.stringify({ unit, rater: rater(), ...entry }),
+    headers: { "X-Glymph-Token": state.scene.token, "Content-Type": "application/json" } });
+  try { return await send() }
+  catch (error) {
+    if (!error.message.includes("started anew")) throw error;
+    const before = state.scene.dataset;
+    await readScene();
+    if (state.scene.dataset !== before) throw new Error("another folder is served at this address");
+    return send();
+  }
 }
 
 // ---- what is not saved yet -------------------------------------------------------------------
 const draftKey = () => `glymph-viewer ${state.scene.dataset} ${unit}`;
-let keeping = null;
+let keeping = null, kept = false;
 export function changed() {
   const n = Object.values(state.tasks).reduce((sum, task) => sum + task.changes(), 0);
   byId("unsaved").hidden = !n;
@@ -61,22 +69,23 @@ function keep() {
   for (const [name, task] of Object.entries(state.tasks)) if (task.changes()) drafts[name] = task.draft();
   try {
     if (Object.keys(drafts).length) localStorage.setItem(draftKey(), JSON.stringify({ time: new Date().toISOString(), result: state.scene.result, drafts }));
-    else localStorage.removeItem(draftKey());
+    else if (kept) localStorage.removeItem(draftKey()); // what another tab keeps stays
+    kept = Object.keys(drafts).length > 0;
   } catch { notice("This browser cannot keep so much: save soon, and do not close the page before.", true) }
 }
 function readDrafts() {
-  let kept = null;
-  try { kept = JSON.parse(localStorage.getItem(draftKey())) } catch {}
-  if (!kept) return;
-  if (JSON.stringify(kept.result) !== JSON.stringify(state.scene.result)) {
+  let found = null;
+  try { found = JSON.parse(localStorage.getItem(draftKey())) } catch {}
+  if (!found) return;
+  if (JSON.stringify(found.result) !== JSON.stringify(state.scene.result)) {
     const again = make("button", { onclick: () => { localStorage.removeItem(draftKey()); notice("") } }, "Throw it away");
-    notice(`What you did not save on ${kept.time} belongs to an earlier result of this subject and does not fit this one. `, true);
+    notice(`What you did not save on ${found.time} belongs to an earlier result of this subject and does not fit this one. `, true);
     byId("notice").append(again);
     state.stale = true;
     return;
   }
-  for (const [name, draft] of Object.entries(kept.drafts)) state.tasks[name]?.restore(draft);
-  notice(`Taken up again: what you had not saved on ${kept.time.slice(0, 16).replace("T", " ")} UTC.`);
+  for (const [name, draft] of Object.entries(found.drafts)) state.tasks[name]?.restore(draft);
+  notice(`Taken up again: what you had not saved on ${found.time.slice(0, 16).replace("T", " ")} UTC.`);
 }
 
 // ---- saving ----------------------------------------------------------------------------------
@@ -103,7 +112,7 @@ async function save() {
 }
 async function saveTask(task) {
   if (task.waiting) await choose(task.name);
-  const entry = { kind: task.kind, based_on: state.scene.corrections[task.kind].version, ...await task.entry() };
+  const entry = { kind: task.kind, based_on: task.version, ...await task.entry() };
   const before = (await post({ ...entry, dry: true })).told;
   const doubts = task.doubts(before.summary);
   if (doubts.length && !await ask("Before this is saved", doubts, "Save it so")) return "";
@@ -112,6 +121,7 @@ async function saveTask(task) {
     if (!await ask("Somebody else was here", [`${told.message}.`, "Replace it by yours? The other version is kept in the folder review/history."], "Replace it")) return "";
     ({ taken, told } = await post({ ...entry, based_on: told.now.version }));
   }
+  task.version = told.now.version;
   task.saved();
   keep();
   await readScene();
@@ -187,6 +197,7 @@ async function start() {
     for (const Task of [Spaces, Brain, Diffusion, Alignment]) {
       const task = new Task(state);
       if (!task.possible()) continue;
+      task.begun();
       state.tasks[task.name] = task;
       const button = toggle(task.title, false, () => choose(task.name));
       button.dataset.task = task.name;
