@@ -5,6 +5,9 @@ import gzip
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -284,6 +287,24 @@ def test_killed_between_write_and_replace_the_old_file_stays(desk, monkeypatch, 
     send(desk, based_on=first["now"]["version"], decisions={"3": "delete"})
     numbers, _ = counted(desk)
     np.testing.assert_array_equal(written(desk)[0] > 0, (numbers == 1) | (numbers == 4))
+
+
+def test_a_killed_process_leaves_a_file_that_stops_no_run(desk):
+    first = send(desk, decisions={"2": "delete"})
+    before = (desk.folder / PLACE).read_bytes()
+    code = f"""
+import os, signal
+from pathlib import Path
+from glymph.review import store
+os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+store.replace(Path({str(desk.folder / PLACE)!r}), b"half")
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert len(list((desk.folder / PLACE).parent.iterdir())) == 2
+    assert (desk.folder / PLACE).read_bytes() == before
+    (scan,) = with_corrections([Scan(UNIT)], desk.folder / "corrected")
+    assert scan.corrected == ("epvs_mask",)
+    send(desk, based_on=first["now"]["version"], decisions={"3": "delete"})
 
 
 def test_a_correction_can_be_taken_back(desk):

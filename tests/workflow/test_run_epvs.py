@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from glymph.common.registry import metrics
+from glymph.review.desk import Desk
 from tests.workflow.conftest import COHORT, ROOT, planned, settings, snakemake
 
 pytestmark = pytest.mark.slow
@@ -121,6 +122,18 @@ def test_page_shows_the_perivascular_spaces(brain):
 def test_second_run_has_nothing_to_do(brain):
     _, output = snakemake("-n", *ARGUMENTS, cwd=brain)
     assert planned(output) == {}
+
+
+def test_an_object_deleted_in_the_viewer_is_one_fewer_and_no_other_changes(copy_of_brain):
+    out, name = copy_of_brain / "out", "out/sub-NC01/anat/sub-NC01_desc-EPVS_objects.tsv"
+    before = table(copy_of_brain / name)
+    entry = {"unit": "sub-NC01", "kind": "epvs", "rater": "AB", "based_on": "",
+             "decisions": {"2": "delete"}}  # fmt: skip
+    done = Desk(out, out / "review").save(json.dumps(entry).encode())
+    assert done["summary"]["objects"] == len(before) - 1
+    snakemake(name, *ARGUMENTS, cwd=copy_of_brain)
+    kept = [row | {"object": None} for row in before if row["object"] != "2"]
+    assert [row | {"object": None} for row in table(copy_of_brain / name)] == kept
 
 
 def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
