@@ -69,15 +69,20 @@ class Objects:
                 "side": where.get("side"),
                 "length": round(length, 2), "width": None, "volume": None,
                 "voxels": len(voxels), "centre": [round(float(v), 2) for v in centre],
-                "why": _why(length, float(lesions[place].mean())),
-            }  # fmt: skip
+            } | _why(length, float(lesions[place].mean()))  # fmt: skip
 
 
 def _row(row: dict) -> dict:
     number = {k: round(float(row[f"{k}_{unit}"]), 2)
               for k, unit in (("length", "mm"), ("width", "mm"), ("volume", "mm3"))}  # fmt: skip
     centre = [float(row[f"t1w_{axis}"]) for axis in "xyz"]
-    about = {"object": int(row["object"]), "counted": True, "why": "", "centre": centre}
+    about = {
+        "object": int(row["object"]),
+        "counted": True,
+        "state": "",
+        "why": "",
+        "centre": centre,
+    }
     return about | {"region": row["region"], "side": row["side"]} | number
 
 
@@ -91,9 +96,13 @@ def _largest(others: np.ndarray, start: int) -> np.ndarray:
     return new[others]
 
 
-def _why(length: float, in_lesion: float) -> str:
+def _why(length: float, in_lesion: float) -> dict[str, str]:
+    """Why an object is not counted, in a word and in a sentence."""
     if in_lesion > 0.5:
-        return "in a white-matter lesion"
+        return {"state": "lesion", "why": "in a white-matter lesion"}
     if length < SHORTEST_MM - 1e-6:
-        return f"shorter than {SHORTEST_MM:g} mm"
-    return "part of a larger CSF space, unlike CSF, or deleted by a rater"
+        return {"state": "too short", "why": f"shorter than {SHORTEST_MM:g} mm"}
+    return {
+        "state": "left out",
+        "why": "part of a larger CSF space, unlike CSF, or deleted by a rater",
+    }

@@ -54,7 +54,7 @@ export class Spaces extends MaskTask {
   status(row) {
     const all = this.places?.get(row.object)?.length || 0, left = this.left(row);
     const mine = this.decisions.get(row.object) || row.mine;
-    if (!left) return row.counted ? "deleted" : row.why;
+    if (!left) return row.counted ? "deleted" : row.state;
     if (!row.counted) return "accepted";
     return left < all ? "trimmed" : mine === "accept" ? "accepted" : "";
   }
@@ -95,7 +95,7 @@ export class Spaces extends MaskTask {
   doubts(summary) {
     const found = [], before = this.rows.filter(row => row.counted).length;
     if (summary.voxels_outside_regions) found.push(`${summary.voxels_outside_regions} voxels lie outside the regions: the workflow does not count them.`);
-    if (summary.pieces_too_short) found.push(`${summary.pieces_too_short} pieces are shorter than 2 mm: the workflow does not count them.`);
+    if (summary.pieces_too_short) found.push(`Shorter than 2 mm, and therefore not counted by the workflow: ${summary.pieces_too_short} piece${summary.pieces_too_short > 1 ? "s" : ""}.`);
     if (this.state.scene.elsewhere) found.push("A correction that was made in another program is replaced; it is kept in review/history.");
     if (found.length) found.push(`The workflow will count ${summary.objects} objects (${before} in the result shown here).`);
     return found;
@@ -146,7 +146,7 @@ export class Spaces extends MaskTask {
       const kind = status === "deleted" ? "deleted" : status === "accepted" ? "kept" : row.counted ? "" : "other";
       return [row, make("tr", { class: kind, "data-object": row.object, tabindex: row === this.current ? "0" : "-1", "aria-selected": String(row === this.current), onclick: () => this.select(row, true), onfocus: () => this.current !== row && this.select(row) },
         make("td", { class: "num" }, String(row.object)), make("td", { title: `${this.state.scene.regions[row.region] || ""} ${row.side || ""}` }, this.place(row)),
-        cell(row.length, 1), cell(row.width, 1), cell(row.volume, 1), cell(row.probability, 2), make("td", {}, status))];
+        cell(row.length, 1), cell(row.width, 1), cell(row.volume, 1), cell(row.probability, 2), make("td", { title: row.why || null }, status))];
     }));
     const held = document.activeElement?.closest?.("#list tbody");
     this.body.replaceChildren(...this.nodes.values());
@@ -155,7 +155,7 @@ export class Spaces extends MaskTask {
     const heads = this.body.parentNode.querySelectorAll("th");
     COLUMNS.forEach(([by], k) => { if (this.sort.by === by) heads[k].setAttribute("aria-sort", this.sort.down ? "descending" : "ascending"); else heads[k].removeAttribute("aria-sort") });
     const counted = this.rows.filter(row => this.left(row)).length, all = this.rows.filter(row => row.counted).length;
-    const done = this.rows.filter(row => row.counted && (row.mine || this.decisions.has(row.object))).length;
+    const done = this.rows.filter(row => (row.mine || this.decisions.has(row.object))).length;
     this.summary.textContent = `${counted} in the mask, ${all} in the result; ${done} decided by you`;
   }
   select(row, focus = false) {
@@ -185,9 +185,10 @@ export class Spaces extends MaskTask {
     if (!rater()) { byId("rater").focus(); notice("Enter your rater id first.", true); return }
     if (this.current && this.places) this.decide(this.current, decision);
   }
+  // The object at the crosshair, and why it is not counted.
   at(place) {
     const near = this.rows.map(row => [Math.hypot(...row.centre.map((v, k) => v - place[k])), row]).sort((a, b) => a[0] - b[0])[0];
-    return near && near[0] < 4 ? `  · object ${near[1].object}, ${this.place(near[1])}` : "";
+    return near && near[0] < 4 ? `  · object ${near[1].object}, ${this.place(near[1])}${near[1].why ? `, not counted: ${near[1].why}` : ""}` : "";
   }
 
   // ---- pictures ------------------------------------------------------------------------------
