@@ -10,7 +10,7 @@ from glymph.common.images import save
 from glymph.common.names import Unit, region_names
 from glymph.common.sidecars import write_json
 from glymph.common.spaces import apply_affine, write_itk_affine, write_itk_field
-from glymph.common.tables import write_tsv
+from glymph.common.tables import read_tsv, write_tsv
 from glymph.epvs import census
 from glymph.review.page import page_data, render
 from tests.conftest import STORAGE, grid
@@ -109,6 +109,18 @@ def _page(results):
         (results / name / f"{name}_qc.html").write_text("<!doctype html><title>one</title>")
         (results / name / "figures").mkdir(exist_ok=True)
         (results / name / f"figures/{name}_desc-thumbnails_qc.jpg").write_bytes(b"")
+
+
+def renumber(results, unit=None):
+    """As after a run that found one object fewer: the first goes, the others move up."""
+    unit = unit or Unit("1")
+    path = results / unit.path("anat", "space-T1w_res-1mm_desc-EPVS_dseg.nii.gz")
+    image = nib.load(path)
+    numbers = np.asanyarray(image.dataobj)
+    save(np.where(numbers > 0, numbers - 1, 0).astype(np.uint16), image.affine, path)
+    table = results / unit.path("anat", "desc-EPVS_objects.tsv")
+    rows = [row | {"object": int(row["object"]) - 1} for row in read_tsv(table)[1:]]
+    write_tsv(rows, table, list(census.TABLE_COLUMNS))
 
 
 def nifti(mask, affine) -> bytes:

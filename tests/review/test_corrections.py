@@ -221,6 +221,15 @@ def test_a_raters_table_that_has_no_place_for_decisions_stops_the_whole_save(des
     assert everything(desk.folder) == before
 
 
+def test_numbers_of_an_earlier_result_are_not_taken_for_those_of_another(desk):
+    seen = desk.scene({"unit": "sub-1"})["result"]
+    phantom.renumber(desk.results)
+    with pytest.raises(BadInput, match="made this result anew"):
+        send(desk, decisions={"2": "delete"}, result=seen)
+    assert not (desk.folder / PLACE).exists()
+    send(desk, decisions={"2": "delete"}, result=desk.scene({"unit": "sub-1"})["result"])
+
+
 def test_two_raters_do_not_overwrite_each_other(desk):
     first = send(desk, rater="AB", decisions={"2": "delete"})
     theirs = everything(desk.folder)

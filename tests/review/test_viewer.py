@@ -64,7 +64,7 @@ def context(browser, served):
     context.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(r.url))
     yield context
     context.close()
-    expected = ("409", "403", "ERR_CONNECTION_REFUSED")
+    expected = ("409", "403", "400", "ERR_CONNECTION_REFUSED")
     assert [text for text in wrong if not any(e in text for e in expected)] == []
 
 
@@ -179,6 +179,7 @@ def test_what_is_drawn_and_erased_is_saved_voxel_by_voxel(served, context):
     after = voxels_of(page, served)
     assert 0 < (after & ~before).sum() < (drawn & ~before).sum()
     page.keyboard.press("Escape")
+    page.keyboard.press("2")
     save(page)
     np.testing.assert_array_equal(served.mask(), after)
     page.reload()
@@ -204,6 +205,22 @@ def test_what_is_not_saved_outlives_the_page(served, context):
     np.testing.assert_array_equal(voxels_of(page, served), before)
     save(page)
     np.testing.assert_array_equal(served.mask(), before)
+
+
+def test_what_is_not_saved_finds_its_objects_in_a_new_result(served, context):
+    page = opened(context, served)
+    row(page, 3).click()
+    page.keyboard.press("d")
+    phantom.renumber(served.results)
+    page.click("#save")
+    expect(page.locator("#notice")).to_contain_text("made this result anew")
+    page.wait_for_timeout(600)
+    page.reload()
+    ready(page)
+    expect(page.locator("#notice")).to_contain_text("look at every change")
+    expect(row(page, 2)).to_have_class("deleted")
+    save(page)
+    np.testing.assert_array_equal(served.mask(), np.isin(served.numbers(), (1, 3)))
 
 
 def test_a_server_that_was_started_anew_takes_what_waits(served, context):

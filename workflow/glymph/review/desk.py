@@ -23,7 +23,7 @@ from glymph.review.corrections import (
 )
 from glymph.review.drawing import read_drawing
 from glymph.review.pictures import RESULTS, Pictures
-from glymph.review.scene import scene, versions
+from glymph.review.scene import result_of, scene, versions
 
 HERE = Path(__file__).parent / "viewer"
 NIIVUE = Path(__file__).resolve().parents[3] / "resources" / "niivue" / "niivue.umd.js"
@@ -90,6 +90,11 @@ class Desk:
         own = Pictures(self.results, self.folder, unit)
         if "numbers" not in own.names():
             raise BadInput("no perivascular spaces were segmented here", unit.prefix)
+        if asked.get("result", result_of(self.results, unit)) != result_of(self.results, unit):
+            raise BadInput(
+                "the workflow made this result anew since the page was loaded", unit.prefix,
+                "load the page again: what is not saved is taken up there",
+            )  # fmt: skip
         found = own.objects()
         start, _ = present_epvs(self.folder, unit, found)
         drawn = _drawing(asked, found.image)

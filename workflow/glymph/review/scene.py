@@ -43,7 +43,7 @@ def scene(results: Path, folder: Path, unit: Unit, rater: str) -> dict:
         "images": names,
         "labels": {str(k): v for k, v in atlas.definitions()["labels"].items()},
         "regions": {k: v["label"] for k, v in atlas.definitions()["regions"].items()},
-        "result": [store.version(results / unit.path("anat", file)) for file in FILES.values()],
+        "result": result_of(results, unit),
         "objects": [],
         "decided": [],
         "alps": _alps(own, folder),
@@ -58,6 +58,11 @@ def scene(results: Path, folder: Path, unit: Unit, rater: str) -> dict:
         told["elsewhere"] = elsewhere
         told["pending"] = bool((mask != found.counted).any())
     return told
+
+
+def result_of(results: Path, unit: Unit) -> list[str]:
+    """What tells this result from another, in which objects have other numbers."""
+    return [store.version(results / unit.path("anat", file)) for file in FILES.values()]
 
 
 def versions(folder: Path, unit: Unit) -> dict[str, dict]:

@@ -72,14 +72,22 @@ export class Spaces extends MaskTask {
     this.select(this.rows.find(row => row.object === entry.label));
   }
   changes() { return this.decisions.size + this.strokes() }
-  draft() { return { decisions: [...this.decisions], voxels: this.penned() } }
-  restore({ decisions, voxels }) {
-    for (const [label, decision] of decisions) {
-      const row = this.rows.find(one => one.object === label);
-      if (row) this.decide(row, decision);
+  draft() {
+    const where = new Map(this.rows.map(row => [row.object, row.centre]));
+    return { decisions: [...this.decisions].map(([label, decision]) => [label, decision, where.get(label)]), voxels: this.penned(), size: this.mask.length };
+  }
+  // Objects are found again by their places: a result that was made anew numbers them anew.
+  restore({ decisions, voxels, size }) {
+    if (size !== this.mask.length) return ["all of the perivascular spaces, since the brain's grid is another one"];
+    const lost = [];
+    for (const [label, decision, centre] of decisions) {
+      const away = row => Math.hypot(...row.centre.map((v, k) => v - centre[k]));
+      const row = this.rows.filter(one => away(one) < 1).sort((a, b) => away(a) - away(b))[0];
+      if (row) this.decide(row, decision); else lost.push(`${decision} ${label}`);
     }
     this.redraw(voxels);
     this.repaint();
+    return lost;
   }
   discard() { this.decisions.clear(); this.reset() }
   saved() { this.decisions.clear(); this.keep() }

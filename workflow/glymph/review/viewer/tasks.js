@@ -1,6 +1,6 @@
 // Brain mask, diffusion with the ALPS regions, and alignments to flip between.
 import { ALPS, ALPS_FROM } from "/viewer/canvas.js";
-import { byId, changed, make, moved, toggle } from "/viewer/viewer.js";
+import { byId, changed, make, moved, notice, toggle } from "/viewer/viewer.js";
 import { MaskTask, Task, viewSelect, zoomKey, zoomSelect } from "/viewer/masks.js";
 
 const CONTRAST = { t1w: { cal_min: -1, cal_max: 1 }, t2w: { cal_min: -1, cal_max: 1 } };
@@ -15,7 +15,7 @@ export class Brain extends MaskTask {
     this.grid = canvas.nv.volumes[0];
     if (!this.mask) this.begin(Uint8Array.from(canvas.inOrder(await canvas.image(unit, "brain")), v => (v > 0 ? 1 : 0)));
     canvas.setMask(this.mask);
-    if (this.waiting) { this.redraw(this.waiting); this.waiting = null }
+    if (this.waiting) this.take();
     canvas.seeThrough(0.3);
     const opacity = make("input", { type: "range", min: 0, max: 1, step: 0.05, value: 0.3, oninput: event => canvas.seeThrough(Number(event.target.value)) });
     byId("tools").append(viewSelect(canvas), zoomSelect(canvas, 1), ...this.penTools(), make("label", {}, "Opacity ", opacity));
@@ -33,8 +33,14 @@ export class Brain extends MaskTask {
   }
   // What was drawn before the page was closed waits until the mask is there.
   changes() { return this.waiting ? 1 : this.strokes() }
-  draft() { return { voxels: this.waiting || this.penned() } }
-  restore({ voxels }) { if (this.mask) { this.redraw(voxels); this.refresh() } else this.waiting = voxels }
+  draft() { return this.waiting || { voxels: this.penned(), size: this.mask.length } }
+  restore(draft) { this.waiting = draft; if (this.mask) this.take() }
+  take() {
+    const { voxels, size } = this.waiting;
+    this.waiting = null;
+    if (size === this.mask.length) this.redraw(voxels);
+    else notice("The brain mask that you had not saved lies on another grid and cannot be taken up again.", true);
+  }
   discard() { this.waiting = null; if (this.mask) this.reset() }
   saved() { this.keep() }
   async entry() { return { drawing: await this.state.canvas.exported(this.grid, this.mask) } }

@@ -39,7 +39,7 @@ async function readScene() {
   state.scene = (await answered(`/viewer/scene?${query}`)).told;
 }
 async function post(entry) {
-  const send = () => answered("/viewer/save", { method: "POST", body: JSON.stringify({ unit, rater: rater(), ...entry }),
+  const send = () => answered("/viewer/save", { method: "POST", body: JSON.stringify({ unit, rater: rater(), result: state.result, ...entry }),
     headers: { "X-Glymph-Token": state.scene.token, "Content-Type": "application/json" } });
   try { return await send() }
   catch (error) {
@@ -68,7 +68,7 @@ function keep() {
   const drafts = {};
   for (const [name, task] of Object.entries(state.tasks)) if (task.changes()) drafts[name] = task.draft();
   try {
-    if (Object.keys(drafts).length) localStorage.setItem(draftKey(), JSON.stringify({ time: new Date().toISOString(), result: state.scene.result, drafts }));
+    if (Object.keys(drafts).length) localStorage.setItem(draftKey(), JSON.stringify({ time: new Date().toISOString(), result: state.result, drafts }));
     else if (kept) localStorage.removeItem(draftKey()); // what another tab keeps stays
     kept = Object.keys(drafts).length > 0;
   } catch { notice("This browser cannot keep so much: save soon, and do not close the page before.", true) }
@@ -77,15 +77,12 @@ function readDrafts() {
   let found = null;
   try { found = JSON.parse(localStorage.getItem(draftKey())) } catch {}
   if (!found) return;
-  if (JSON.stringify(found.result) !== JSON.stringify(state.scene.result)) {
-    const again = make("button", { onclick: () => { localStorage.removeItem(draftKey()); notice("") } }, "Throw it away");
-    notice(`What you did not save on ${found.time} belongs to an earlier result of this subject and does not fit this one. `, true);
-    byId("notice").append(again);
-    state.stale = true;
-    return;
-  }
-  for (const [name, draft] of Object.entries(found.drafts)) state.tasks[name]?.restore(draft);
-  notice(`Taken up again: what you had not saved on ${found.time.slice(0, 16).replace("T", " ")} UTC.`);
+  const anew = JSON.stringify(found.result) !== JSON.stringify(state.scene.result), lost = [];
+  for (const [name, draft] of Object.entries(found.drafts)) lost.push(...(state.tasks[name]?.restore(draft) || []));
+  if (lost.length) localStorage.setItem(`${draftKey()} earlier ${found.time}`, JSON.stringify(found));
+  notice(`Taken up again: what you had not saved on ${found.time.slice(0, 16).replace("T", " ")} UTC.`
+    + (anew ? " The result was made anew since: look at every change before you save." : "")
+    + (lost.length ? ` Not found again: ${lost.join(", ")}.` : ""), anew);
 }
 
 // ---- saving ----------------------------------------------------------------------------------
@@ -138,7 +135,7 @@ export async function withdraw(task) {
     if (taken) { notice(`${told.message}. Load the page again to see it.`, true); return }
     task.discard();
     keep();
-    state.stale = true;
+    state.leaving = true;
     location.reload();
   } catch (error) { notice(error.message, true) }
 }
@@ -192,6 +189,7 @@ async function start() {
     const all = state.scene.units, here = all.indexOf(unit);
     for (const [id, other] of [["previous", all[here - 1]], ["next", all[here + 1]]])
       if (other) byId(id).href = `/viewer?unit=${other}`;
+    state.result = state.scene.result; // that the numbers of objects belong to
     state.canvas = new Canvas(byId("canvas"), moved, voxels => state.task?.drawn?.(voxels));
     await state.canvas.attach();
     for (const Task of [Spaces, Brain, Diffusion, Alignment]) {
@@ -212,7 +210,7 @@ async function start() {
 addEventListener("keydown", onKey, true);
 // NiiVue has keys of its own for views and cuts, which would answer beside ours.
 addEventListener("keyup", event => { if (event.target === byId("canvas")) event.stopPropagation() }, true);
-addEventListener("beforeunload", event => { if (state.scene && !state.stale) { if (changed()) { keep(); event.preventDefault() } } });
+addEventListener("beforeunload", event => { if (state.scene && !state.leaving && changed()) { keep(); event.preventDefault() } });
 byId("rater").addEventListener("change", async () => {
   try { localStorage.setItem("glymph-rater", rater()) } catch {}
   try { await readScene(); state.task.refresh() } catch (error) { notice(error.message, true) }
