@@ -291,6 +291,25 @@ def test_brain_regions_and_alignment(served, context):
     expect(page.get_by_label("Mix")).to_have_value("1")
 
 
+def test_a_brain_mask_that_was_not_saved_is_taken_up_and_saved(served, context):
+    page = opened(context, served)
+    page.get_by_role("button", name="Brain mask").click()
+    ready(page)
+    page.select_option("#view", "axial")
+    page.keyboard.press("x")
+    drag(page, (0.45, 0.5), (0.55, 0.6))
+    expect(page.locator("#unsaved-count")).to_have_text("1 change not saved")
+    drawn = page.evaluate("viewer.tasks.brain.mask.reduce((n, v) => n + v, 0)")
+    page.wait_for_timeout(600)
+    page.close()
+    page = opened(context, served)  # shows the perivascular spaces first
+    expect(page.locator("#unsaved-count")).to_have_text("1 change not saved")
+    save(page, "Brain mask")
+    saved = nib.load(served.review / "corrected/sub-1/anat/sub-1_desc-brain_mask.nii.gz")
+    assert np.count_nonzero(np.asanyarray(saved.dataobj)) == drawn
+    expect(page.locator("#unsaved")).to_be_hidden()
+
+
 @pytest.mark.parametrize("width", [1300, 1024, 420])
 def test_nothing_overflows_and_every_control_has_a_name(served, context, width):
     page = opened(context, served)

@@ -148,6 +148,7 @@ async function discard() {
 // ---- tasks and keys --------------------------------------------------------------------------
 async function choose(name) {
   if (!state.ready && state.task) return;
+  if (byId("notice").className !== "bad") notice("");
   state.task?.leave();
   state.task = state.tasks[name];
   for (const button of byId("tasks").children) button.setAttribute("aria-pressed", String(button.dataset.task === name));
