@@ -36,7 +36,8 @@ STATIC = {
 }
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; font-src data:; base-uri 'none'; form-action 'none'"
+    "connect-src 'self' data: blob:; font-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
 )
 LONGEST_REQUEST = 24_000_000
 KINDS = ("epvs", "brain", "roi")

@@ -59,6 +59,8 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
     dataset, desk = identity(results, folder), Desk(results, folder)
 
     class Handler(SimpleHTTPRequestHandler):
+        timeout = 60  # seconds: who sends half of a request holds no thread for ever
+
         def __init__(self, *args, **kwargs):
             super().__init__(*args, directory=str(results), **kwargs)
 
