@@ -1,7 +1,6 @@
 """The page of the cohort in a real browser: no judgement of a rater is lost, whatever happens."""
 
 import json
-import shutil
 import threading
 import time
 
@@ -13,8 +12,6 @@ from glymph.review.serve import append, make_server
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make dev")
 sync_api.expect.set_options(timeout=30_000)
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs the program chromium")
 SUBJECTS = ("sub-1", "sub-2", "sub-3")
 SUBJECT_PAGE = "<!doctype html><title>one</title><p id=inner>pictures</p><div style=height:3000px>"
 RATING = {"participant_id": "sub-2", "item": "brain", "rating": "reject", "rater": "AB",
@@ -61,14 +58,6 @@ class Cohort:
         while self.rows() != [*expected] and time.monotonic() < end:
             time.sleep(0.05)
         assert self.rows() == [*expected]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

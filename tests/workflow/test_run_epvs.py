@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from glymph.common.registry import metrics
+from glymph.review.desk import Desk
 from tests.workflow.conftest import COHORT, ROOT, planned, settings, snakemake
 
 pytestmark = pytest.mark.slow
@@ -123,6 +124,18 @@ def test_second_run_has_nothing_to_do(brain):
     assert planned(output) == {}
 
 
+def test_an_object_deleted_in_the_viewer_is_one_fewer_and_no_other_changes(copy_of_brain):
+    out, name = copy_of_brain / "out", "out/sub-NC01/anat/sub-NC01_desc-EPVS_objects.tsv"
+    before = table(copy_of_brain / name)
+    entry = {"unit": "sub-NC01", "kind": "epvs", "rater": "AB", "based_on": "",
+             "decisions": {"2": "delete"}}  # fmt: skip
+    done = Desk(out, out / "review").save(json.dumps(entry).encode())
+    assert done["summary"]["objects"] == len(before) - 1
+    snakemake(name, *ARGUMENTS, cwd=copy_of_brain)
+    kept = [row | {"object": None} for row in before if row["object"] != "2"]
+    assert [row | {"object": None} for row in table(copy_of_brain / name)] == kept
+
+
 def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
     """Raters' objects replace the network's; what lies before the mask stays."""
     place = copy_of_brain / "out/review/corrected/sub-NC01/anat"
@@ -131,8 +144,8 @@ def test_a_corrected_mask_reruns_the_count_of_its_subject(copy_of_brain):
     shutil.copy(drawn, place)
     _, output = snakemake("-n", *ARGUMENTS, cwd=copy_of_brain)
     assert planned(output) == {
-        "epvs_segment": 1, "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1,
-        "metrics_agreement": 1, "qc_page": 1, "all": 1, **COHORT,
+        "epvs_census": 1, "epvs_agreement": 1, "metrics_unit": 1, "metrics_agreement": 1,
+        "qc_page": 1, "all": 1, **COHORT,
     }  # fmt: skip
     snakemake(*ARGUMENTS, cwd=copy_of_brain)
     assert row(copy_of_brain)["corrected"] == "epvs_mask"

@@ -20,7 +20,7 @@ ALLOWED = {
     "metrics": {"inputs", "epvs"},
     "qc": {"alps", "metrics"},
     "report": {"stats"},
-    "review": {"metrics"},
+    "review": {"alps", "epvs", "metrics"},
     "train": {"anat", "epvs", "networks"},
 }
 """Stages whose types another one reads; everything else goes through files."""

@@ -145,7 +145,7 @@ rule epvs_segment:
         t2w=rules.epvs_prepare.output.t2w,
         facts=rules.epvs_prepare.output.facts,
         labels=rules.epvs_regions.output.labels,
-        provided=source_file("epvs_mask"),
+        provided=provided_epvs,
     output:
         probability=unit_path("anat", "space-T1w_res-1mm_label-EPVS_probseg.nii.gz"),
         probability_json=unit_path("anat", "space-T1w_res-1mm_label-EPVS_probseg.json"),
@@ -160,12 +160,12 @@ rule epvs_segment:
         mem_mb=growing(4000),
         runtime=growing(15),
     params:
-        engine=epvs_engine,
+        engine=config["epvs"]["engine"],
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
-        threshold=epvs_threshold,
-        command=epvs_command,
-        weights=lambda wildcards: EPVS_WEIGHTS if epvs_engine(wildcards) == "vbnet" else None,
+        threshold=epvs_threshold(),
+        command=epvs_command(),
+        weights=EPVS_WEIGHTS,
         sources=sources(segment_sources),
         code=code("epvs/segment.py"),
     message:
@@ -190,6 +190,7 @@ rule epvs_census:
         t1w=rules.anat_preproc.output.t1w,
         affine=rules.anat_register.output.affine,
         inverse_warp=rules.anat_register.output.inverse_warp,
+        corrected=corrected_epvs,
     output:
         objects=unit_path("anat", "desc-EPVS_objects.tsv"),
         objects_json=unit_path("anat", "desc-EPVS_objects.json"),
@@ -207,11 +208,11 @@ rule epvs_census:
         mem_mb=growing(2000),
         runtime=growing(15),
     params:
-        engine=epvs_engine,
+        engine=config["epvs"]["engine"],
         csf_likeness=config["epvs"]["csf_likeness"],
         flair_deviations=config["epvs"]["flair_deviations"],
         total=config["epvs"]["total"],
-        sources=sources(lesion_sources),
+        sources=sources(census_sources),
         code=code("epvs/census.py"),
         registry=provenance.file_hash(ROOT / "resources" / "metrics.yaml"),
     message:

@@ -11,6 +11,8 @@ import numpy as np
 
 from glymph.common.errors import BadInput
 from glymph.common.given import as_share
+from glymph.common.images import array
+from glymph.epvs.census import on_image
 from glymph.epvs.prepare import Grid, resample
 
 LEAST_SHOWN = 0.5
@@ -33,21 +35,10 @@ def on_grid(
     share, kind = as_share(image, path)
     regions = np.asanyarray(labels.dataobj) > 0
     found, seen = resample(share, Grid(labels.shape, labels.affine), order=1)
-    shown = float(seen[regions].mean()) if regions.any() else 1.0
-    if shown < LEAST_SHOWN:
-        raise BadInput(
-            f"it shows {shown:.0%} of the regions: it does not lie where the T1w lies", path,
-            "give it whole, in the T1w's world coordinates (the affine of its header)",
-        )  # fmt: skip
     found = np.where(seen, found, np.float32(0))
     if kind == "probability":
         found = stretched(found, threshold)
-    marked = float((found[regions] > 0.5).mean()) if regions.any() else 0.0
-    if marked > MOST_MARKED:
-        raise BadInput(
-            f"it marks {marked:.0%} of the regions, which perivascular spaces never fill", path,
-            "see whether it is inverted, or a probability that goes beyond 1",
-        )  # fmt: skip
+    _check(seen[regions], found[regions] > 0.5, path)
     return found, f"{kind} cut at {threshold:g}" if kind == "probability" else kind
 
 
@@ -57,3 +48,42 @@ def stretched(probability: np.ndarray, threshold: float) -> np.ndarray:
     below = 0.5 * values / threshold
     above = 0.5 + 0.5 * (values - threshold) / (1 - threshold)
     return np.where(probability > threshold, above, below).astype(np.float32)
+
+
+def corrected_on(
+    image: nib.Nifti1Image, path: str, numbers: np.ndarray, labels: nib.Nifti1Image
+) -> np.ndarray:
+    """A rater's corrected mask ``image`` (any grid) on the grid of ``labels``, the regions: bool.
+
+    The rater began with the counted objects (`census.mask_of` ``numbers``) as a grid shows them
+    (`census.on_image`), that of ``image``. Only the differences to these are taken over, so that
+    what was left alone stays voxel by voxel, also where that grid is another. An object of which
+    nothing is left goes whole. Raises `BadInput` as `on_grid` does.
+    """
+    drawn = array(as_share(image, path)[0]) > 0.5
+    affine, shape = labels.affine, labels.shape
+
+    def here(mask: np.ndarray) -> np.ndarray:
+        return on_image(mask.astype(np.uint8), image.affine, shape, affine) > 0
+
+    regions = array(labels) > 0
+    _check(here(np.ones(drawn.shape))[regions], here(drawn)[regions], path)
+    before = on_image(numbers, affine, drawn.shape, image.affine)
+    gone = np.setdiff1d(before[before > 0], before[drawn])
+    mask = np.where(here(drawn != (before > 0)), here(drawn), numbers > 0)
+    return mask & ~np.isin(numbers, gone)
+
+
+def _check(seen: np.ndarray, marked: np.ndarray, path: str) -> None:
+    """`BadInput` for a map of which too little is ``seen`` in the regions, or too much ``marked``:
+    both are bool, over the regions' voxels."""
+    if seen.size and seen.mean() < LEAST_SHOWN:
+        raise BadInput(
+            f"it shows {seen.mean():.0%} of the regions: it does not lie where the T1w lies", path,
+            "give it whole, in the T1w's world coordinates (the affine of its header)",
+        )  # fmt: skip
+    if marked.size and marked.mean() > MOST_MARKED:
+        raise BadInput(
+            f"it marks {marked.mean():.0%} of the regions, which perivascular spaces never fill",
+            path, "see whether it is inverted, or a probability that goes beyond 1",
+        )  # fmt: skip

@@ -33,6 +33,8 @@ from glymph.inputs.participants import Participants, ParticipantsError, read_par
 from glymph.inputs.people import NobodyError, Row, asked_subjects, left_out
 from glymph.inputs.sessions import with_sessions
 
+HISTORY = "history"
+"""Of the review folder: earlier versions of corrections, kept by the viewer and read by nobody."""
 MOST_LINES, WIDE = 20, 300
 """Of a list and of a line in the summary."""
 
@@ -336,8 +338,7 @@ def _sources(scans: list[Scan], config: dict) -> list[str]:
     found = [p for scan in scans for p in (*plan.files_of(scan), *scan.tables)]
     found += plan.files_of_all(config)
     found += [str(path) for path in (participants_file(config), config["metrics_table"]) if path]
-    found += [str(path) for path in review_folder(config).rglob("*") if path.is_file()]
-    return found
+    return found + [str(path) for path in _of_raters(config, review_folder(config).glob("*"))]
 
 
 def _sources_of_subjects(scans: list[Scan], config: dict) -> list[str]:
@@ -345,9 +346,17 @@ def _sources_of_subjects(scans: list[Scan], config: dict) -> list[str]:
     corrected = review_folder(config) / "corrected"
     places = [path for path in review_folder(config).glob("*") if path != corrected]
     places += [corrected / scan.unit.folder for scan in scans]
-    inside = [p for place in places for p in (place, *place.rglob("*")) if p.is_file()]
+    inside = _of_raters(config, places)
     found = [p for scan in scans for p in plan.files_of(scan)] + plan.files_of_all(config)
     return found + [str(path) for path in inside]
+
+
+def _of_raters(config: dict, places: Iterable[Path]) -> list[Path]:
+    """Files in or at ``places`` of the review folder; earlier versions of corrections count no
+    more."""
+    passed = review_folder(config) / HISTORY
+    used = [place for place in places if place != passed]
+    return [p for place in used for p in (place, *place.rglob("*")) if p.is_file()]
 
 
 def unmatched(

@@ -2,31 +2,33 @@
 
 It listens on loopback only, serves nothing outside the output folder, and takes ratings only from
 the page that it served itself: other sites that the browser shows know neither its token nor its
-name. What it tells the page is what the tables on disk hold.
+name. What it tells the page is what the tables on disk hold. What the viewer asks and sends is
+answered by `desk`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import re
 import secrets
 import threading
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from glymph.common.errors import BadInput
 from glymph.common.provenance import content_hash
+from glymph.review import store
 from glymph.review.definitions import columns
+from glymph.review.desk import LONGEST_REQUEST, POLICY, STATIC, Desk
 from glymph.review.ratings import checked_rating, latest, rating_files, read_ratings
 from glymph.review.table import tidy
 
 LOOPBACK = "127.0.0.1"
 PAGE = "report/qc.html"
-LONGEST_REQUEST = 20_000
+LONGEST = {"/ratings": 20_000, "/viewer/save": LONGEST_REQUEST}
+"""Bytes of what each address takes."""
 SERVED = (".html", ".jpg", ".png", ".svg")
 PLACEHOLDER = '<meta name="glymph-save" content="">'
 
@@ -54,9 +56,11 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
     if not (results / PAGE).is_file():
         raise FileNotFoundError(f"{results / PAGE} is not there yet; run the workflow first")
     token, lock = secrets.token_urlsafe(24), threading.Lock()
-    dataset = identity(results, folder)
+    dataset, desk = identity(results, folder), Desk(results, folder)
 
     class Handler(SimpleHTTPRequestHandler):
+        timeout = 60  # seconds: who sends half of a request holds no thread for ever
+
         def __init__(self, *args, **kwargs):
             super().__init__(*args, directory=str(results), **kwargs)
 
@@ -75,8 +79,29 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
                     known = on_disk(folder)
                 told = json.dumps(known | {"dataset": dataset, "token": token})
                 self._answer(HTTPStatus.OK, told, "application/json")
+            elif path in STATIC or path in ("/viewer/scene", "/viewer/image"):
+                self._viewer(path)
             else:
                 super().do_GET()
+
+        def _viewer(self, path: str) -> None:
+            """The viewer's own files, and what it asks about a unit."""
+            if path in STATIC:
+                file, kind = STATIC[path]
+                self._answer(HTTPStatus.OK, file.read_bytes(), kind)
+                return
+            query = dict(parse_qsl(self.path.partition("?")[2]))
+            try:
+                if path == "/viewer/scene":
+                    with lock:
+                        told = desk.scene(query) | {"dataset": dataset, "token": token}
+                    content, kind = json.dumps(told), "application/json"
+                else:
+                    content, kind = desk.image(query), "application/octet-stream"
+            except (BadInput, OSError) as error:
+                self._answer(HTTPStatus.NOT_FOUND, str(error))
+            else:
+                self._answer(HTTPStatus.OK, content, kind)
 
         def do_HEAD(self):
             if self._is_ours():
@@ -94,25 +119,30 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
             if not self._is_ours():
                 return
             length = self.headers.get("Content-Length", "")
-            if self.path != "/ratings" or not secrets.compare_digest(
+            longest = LONGEST.get(self.path, 0)
+            if not longest or not secrets.compare_digest(
                 self.headers.get("X-Glymph-Token", "").encode(), token.encode()
             ):
                 self._answer(HTTPStatus.FORBIDDEN, "the local server was started anew")
-            elif not length.isdecimal() or int(length) > LONGEST_REQUEST:
-                self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the rating is too long")
+            elif not length.isdecimal() or int(length) > longest:
+                self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "this is too long")
             else:
                 self._save(self.rfile.read(int(length)))
 
         def _save(self, body: bytes) -> None:
             try:
                 with lock:
-                    append(body, folder)
+                    told = append(body, folder) and "saved" if self.path == "/ratings" else (
+                        json.dumps(desk.save(body)))  # fmt: skip
+            except store.Taken as error:
+                told = {"message": str(error), "now": error.now}
+                self._answer(HTTPStatus.CONFLICT, json.dumps(told), "application/json")
             except (ValueError, BadInput) as error:
                 self._answer(HTTPStatus.BAD_REQUEST, str(error))
             except OSError as error:
                 self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, f"cannot write: {error}")
             else:
-                self._answer(HTTPStatus.OK, "saved")
+                self._answer(HTTPStatus.OK, told)
 
         def _is_ours(self) -> bool:
             """Refuses requests under another name: a site that lets its name point to loopback."""
@@ -130,10 +160,12 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
             self.send_header("Location", f"http://{self._name()}/{PAGE}")
             self.end_headers()
 
-        def _answer(self, status: HTTPStatus, text: str, kind: str = "text/plain") -> None:
-            body = text.encode("utf-8")
+        def _answer(self, status: HTTPStatus, text: str | bytes, kind="text/plain") -> None:
+            body = text if isinstance(text, bytes) else text.encode("utf-8", "replace")
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            if kind == "text/html" and self.path.startswith("/viewer"):
+                self.send_header("Content-Security-Policy", POLICY)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Cache-Control", "no-store")
             self.send_header("X-Content-Type-Options", "nosniff")
@@ -185,39 +217,5 @@ def append(body: bytes, folder: Path) -> Path:
         raise ValueError(f"rater '{rater}' means that nothing is known; choose another id")
     row = checked_rating({k: tidy(entry.get(k) or "") for k in columns("ratings")}, "rating", 1)
     path = folder / f"ratings_{re.sub(r'[^A-Za-z0-9_-]', '', row['rater']) or 'rater'}.tsv"
-    folder.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    if not path.is_file() or path.stat().st_size == 0:
-        writer.writerow(row)
-        order = list(row)
-    else:
-        order = _header(path)
-    writer.writerow([row.get(name) or "n/a" for name in order])
-    line = text.getvalue().encode("utf-8")
-    known = path.read_bytes().splitlines(keepends=True) if row["time"] and path.is_file() else []
-    if line not in known:
-        _write_at_the_end(line, path)
+    store.append_rows(path, columns("ratings"), [row], once=bool(row["time"]))
     return path
-
-
-def _header(path: Path) -> list[str]:
-    """Columns of a rater's file, which may stand in any order. Raises `BadInput` for lost ones."""
-    with path.open(encoding="utf-8-sig", errors="replace") as stream:
-        header = [name.strip() for name in stream.readline().split("\t")]
-    missing = [name for name in columns("ratings") if name not in header]
-    if missing:
-        raise BadInput(f"no column {', '.join(missing)}", path, "add it, or rename the file")
-    return header
-
-
-def _write_at_the_end(text: bytes, path: Path) -> None:
-    """On a line of its own, whatever an editor left there, and on the disk before it is told."""
-    with path.open("a+b") as stream:
-        size = stream.seek(0, os.SEEK_END)
-        stream.seek(max(size - 1, 0))
-        if stream.read(1) not in (b"", b"\n"):
-            text = b"\n" + text
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())

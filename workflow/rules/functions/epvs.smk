@@ -22,28 +22,42 @@ def lesion_sources(wildcards):
     return aligned(wildcards, "FLAIR")
 
 
-def epvs_engine(wildcards):
-    """What segments a unit's perivascular spaces: a rater's correction before any engine."""
-    corrected = "epvs_mask" in scan_of(wildcards).corrected
-    return "provided" if corrected else config["epvs"]["engine"]
+def corrected_epvs(wildcards):
+    """The unit's perivascular spaces as a rater corrected them, where an engine found them: what the
+    rater kept is measured in the engine's map."""
+    scan = scan_of(wildcards)
+    given = "epvs_mask" in scan.corrected and config["epvs"]["engine"] != "provided"
+    return [scan.files["epvs_mask"]] if given else []
 
 
-def epvs_threshold(wildcards):
+def census_sources(wildcards):
+    """The user's files among those that the objects are made of."""
+    return [*lesion_sources(wildcards).values(), *corrected_epvs(wildcards)]
+
+
+def provided_epvs(wildcards):
+    """The unit's perivascular spaces where masks are the engine: a rater's correction before the
+    lab's own."""
+    given = config["epvs"]["engine"] == "provided"
+    return source_file("epvs_mask")(wildcards) if given else []
+
+
+def epvs_threshold():
     """Where a map is cut that this workflow did not make; None for its own engines."""
-    others = epvs_engine(wildcards) in ("provided", "command")
+    others = config["epvs"]["engine"] in ("provided", "command")
     return config["epvs"]["threshold"] if others else None
 
 
-def epvs_command(wildcards):
+def epvs_command():
     """The lab's own command with the state of its files; None where another engine runs."""
-    if epvs_engine(wildcards) != "command":
+    if config["epvs"]["engine"] != "command":
         return None
     return {"template": config["epvs"]["command"], "files": COHORT.tools}
 
 
 def command_images(wildcards):
     """What the lab's own command names beside the prepared T1w and T2w, and the unit has."""
-    if epvs_engine(wildcards) != "command":
+    if config["epvs"]["engine"] != "command":
         return {}
     files, named = scan_of(wildcards).files, command_line.named(config["epvs"]["command"])
     found = of_unit(
@@ -61,7 +75,7 @@ def command_images(wildcards):
 
 def segment_sources(wildcards):
     """The user's files among those that the perivascular spaces are made of."""
-    return [*source_file("epvs_mask")(wildcards), *command_images(wildcards).values()]
+    return [*provided_epvs(wildcards), *command_images(wildcards).values()]
 
 
 def region_engine(wildcards):

@@ -4,6 +4,7 @@ from functools import partial
 
 import numpy as np
 
+from glymph.common.given import volume
 from glymph.common.images import array, load, save
 from glymph.common.job import run
 from glymph.common.provenance import stamp
@@ -14,6 +15,7 @@ from glymph.epvs import census, quality
 from glymph.epvs.fluid import parts_of_csf
 from glymph.epvs.lesions import find_lesions, like_lesions, shown
 from glymph.epvs.lesions import volumes as lesion_volumes
+from glymph.epvs.maps import corrected_on
 
 
 def main(snakemake):
@@ -47,6 +49,11 @@ def main(snakemake):
         unlike, left_out["epvs_lesion_like_share"] = like_lesions(objects, pair, labels, least)
         objects, left_out["epvs_unlike_csf_count"] = census.without(objects, unlike), sum(unlike)
     numbers = census.mask_of(objects, labels.shape)
+    for corrected in source.corrected:
+        mask = corrected_on(volume(corrected), corrected, numbers, load(source.labels))
+        known = (lesions.with_border, reading)
+        objects = census.find_corrected(found, labels, affine, *known, mask)
+        numbers = census.mask_of(objects, labels.shape)
     save(numbers, affine, out.labels)
     known = np.zeros(labels.shape, bool) if lesions.mask is None else lesions.mask
     save(known.astype(np.uint8), affine, out.lesions)
@@ -54,7 +61,7 @@ def main(snakemake):
     save(others.astype(np.uint8), affine, out.not_counted)
     own = census.on_image(numbers, affine, t1w.shape[:3], t1w.affine)
     settings = {"lesions": lesions.made_by, "csf_likeness": least}
-    about = stamp([source.probability, source.labels], settings)
+    about = stamp([source.probability, source.labels, *source.corrected], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
     rows = census.table(objects, affine, to_template)
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
