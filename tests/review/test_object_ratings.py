@@ -72,11 +72,11 @@ def test_the_latest_decision_of_a_rater_on_an_object_counts():
     assert found[0]["thing"] == found[1]["thing"]
 
 
-def test_one_number_at_two_places_is_two_objects():
-    """A later run gave the number to another object."""
-    found = latest_objects([row(), row(decision="delete", z_mm=30.6), row(session_id="ses-2")])
+def test_an_object_is_known_by_its_place_and_not_by_its_number():
+    """Every run numbers the objects anew."""
+    found = latest_objects([row(), row(decision="delete", z_mm=31.1), row(session_id="ses-2")])
     assert len({r["thing"] for r in found}) == 3
-    near = latest_objects([row(), row(rater="CD", z_mm=30.5)])
+    near = latest_objects([row(), row(16, rater="CD", z_mm=30.9)])
     assert len({r["thing"] for r in near}) == 1
 
 
@@ -87,10 +87,10 @@ def test_kappa_against_a_worked_example():
     """
     pairs = ["aa"] * 20 + ["ad"] * 5 + ["da"] * 10 + ["dd"] * 15
     words = {"a": "accept", "d": "delete"}
-    rows = [row(n, words[letter], rater, region=("bg", "cso")[n % 2])
+    rows = [row(n, words[letter], rater, x_mm=3 * n, region=("bg", "cso")[n % 2])
             for n, pair in enumerate(pairs) for letter, rater in zip(pair, ("AB", "CD"),
                                                                      strict=True)]  # fmt: skip
-    rows += [row(99, rater="AB"), row(98, rater="CD"), row(0, rater="EF")]
+    rows += [row(99, rater="AB", x_mm=-9), row(98, rater="CD", x_mm=-5), row(0, rater="EF", x_mm=0)]
     found = {(r["item"], r["rater1"], r["rater2"]): r for r in object_agreement(
         latest_objects(rows))}  # fmt: skip
     both = found["objects", "AB", "CD"]

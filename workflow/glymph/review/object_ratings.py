@@ -19,8 +19,8 @@ from glymph.review.table import read_rows, unit_of
 
 DECISIONS = ("accept", "delete")
 CENTRE = ("x_mm", "y_mm", "z_mm")
-SAME_MM = 0.5
-"""Centres further apart are of two objects, as where a number was given anew by a later run."""
+SAME_MM = 1.0
+"""Centres further apart are of two objects. Numbers do not tell: every run gives them anew."""
 FARTHEST_MM = 10_000
 """No scanner is larger; guards against numbers that are none of a place."""
 
@@ -77,19 +77,19 @@ def latest_objects(rows: Iterable[dict]) -> list[dict]:
     """Of each rater's decisions on one object the latest; of equally late ones the last.
 
     Every row has ``thing`` besides: the object that it means, the same for all raters. One object
-    is one number in one subject-session, with centres within `SAME_MM` of the first that is told.
+    is one place in one subject-session: centres within `SAME_MM` of the first that is told.
     """
     centres: dict[tuple, list[tuple]] = {}
     found: dict[tuple, dict] = {}
     for row in rows:
-        number = row["participant_id"], row["session_id"], row["object"]
-        known = centres.setdefault(number, [])
+        unit = row["participant_id"], row["session_id"]
+        known = centres.setdefault(unit, [])
         centre = tuple(row[name] for name in CENTRE)
-        near = [k for k, other in enumerate(known) if math.dist(centre, other) <= SAME_MM]
-        if not near:
-            near = [len(known)]
+        away = [math.dist(centre, other) for other in known]
+        if min(away, default=math.inf) > SAME_MM:
+            away.append(0.0)
             known.append(centre)
-        row = row | {"thing": (*number, near[0])}
+        row = row | {"thing": (*unit, away.index(min(away)))}
         key = row["thing"], row["rater"]
         if key not in found or moment(row) >= moment(found[key]):
             found[key] = row
