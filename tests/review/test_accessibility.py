@@ -19,8 +19,7 @@ from tests.report.test_report import report_on  # noqa: F401
 from tests.review import test_browser, test_browser_cohort
 from tests.stats.conftest import draw, make  # noqa: F401
 
-pytestmark = test_browser.pytestmark
-browser, context, opened = test_browser.browser, test_browser.context, test_browser.opened
+context, opened = test_browser.context, test_browser.opened
 cohort = test_browser_cohort.cohort
 AXE = Path(__file__).with_name("axe.min.js")
 SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"

@@ -9,8 +9,7 @@ from glymph.review.serve import append
 from tests.review import test_browser
 from tests.review.test_browser import RATING, SUBJECTS, TOO_SMALL, TOO_WIDE, expect, mark, row
 
-pytestmark = test_browser.pytestmark
-browser, context, opened = test_browser.browser, test_browser.context, test_browser.opened
+context, opened = test_browser.context, test_browser.opened
 SENTENCE = "Noise of the DWI is 3, plausible is at least 8"
 ADVICE = "the coil and the averages"
 

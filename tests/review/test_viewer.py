@@ -13,6 +13,7 @@ from glymph.review.objects import Objects
 from glymph.review.rois import read_roi_corrections
 from glymph.review.serve import make_server
 from tests.review import phantom
+from tests.review.test_accessibility import serious
 from tests.review.test_browser import TOO_WIDE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make dev")
@@ -333,3 +334,17 @@ def test_the_cohorts_page_leads_to_the_viewer(served, context):
     page.goto(f"file://{served.results}/report/qc.html")
     page.locator("#list .row", has_text="sub-1").click()
     expect(link).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [420, 1300])
+def test_axe_finds_nothing_serious(served, context, width):
+    page = opened(context, served)
+    page.set_viewport_size({"width": width, "height": 800})
+    assert serious(page) == []
+    row(page, 2).click()
+    page.keyboard.press("d")
+    assert serious(page) == []
+    for task in page.locator("#tasks button").all():
+        task.click()
+        ready(page)
+        assert serious(page) == []
