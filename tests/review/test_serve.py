@@ -173,3 +173,13 @@ def test_a_rating_that_is_sent_twice_is_written_once(tmp_path):
 def test_without_a_page_it_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="run the workflow first"):
         make_server(tmp_path, tmp_path, 0)
+
+
+@pytest.mark.parametrize("error, silent", [(BrokenPipeError(), True), (ValueError("a bug"), False)])
+def test_a_browser_that_breaks_off_leaves_no_traceback(served, capsys, error, silent):
+    server = served[1]
+    try:
+        raise error
+    except Exception:
+        server.handle_error(None, ("127.0.0.1", 1))
+    assert (capsys.readouterr().err == "") == silent

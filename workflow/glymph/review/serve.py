@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import sys
 import threading
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -176,13 +177,20 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
             pass  # every thumbnail would be a line
 
     try:
-        return ThreadingHTTPServer((LOOPBACK, port), Handler)
+        return _Server((LOOPBACK, port), Handler)
     except (OSError, OverflowError) as error:
         raise OSError(
             f"port {port} cannot be had ({getattr(error, 'strerror', None) or error}). If this "
             f"folder is being served already, open http://{LOOPBACK}:{port}/; otherwise end the "
             "program that holds the port, or choose another with --port"
         ) from None
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A browser that turns to another page breaks off: no news, and no traceback."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def on_disk(folder: Path) -> dict:
