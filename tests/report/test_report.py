@@ -233,6 +233,19 @@ def test_agreement_gives_table_2_and_figure_3_of_the_union_alone(report_on, tmp_
     assert sorted(heights) == pytest.approx(sorted([0.5, 0.6, 0.7, 0.8] * 2))
 
 
+def test_who_rated_and_how_far_they_agree_is_a_table(report_on):
+    results = report_on(draw({"AD": 5, "NC": 5}))
+    columns = ["item", "rater1", "rater2", "n", "agreement", "kappa", "reason"]
+    results.tables["rating_agreement"] = pd.DataFrame([], columns=columns)
+    assert "rating_agreement" not in all_tables(results)
+    rows = [("brain", "AB", "CD", 4, 1.0, np.nan, "one and the same"),
+            ("objects_bg", "AB", "CD", 50, 0.7, 0.4, None)]  # fmt: skip
+    results.tables["rating_agreement"] = pd.DataFrame(rows, columns=columns)
+    shown = all_tables(results)["rating_agreement"].rows
+    assert shown[0] == ["brain", "AB", "CD", "4", "1", "n/a"]
+    assert shown[1] == ["objects_bg", "AB", "CD", "50", "0.7", "0.4"]
+
+
 def test_null_effects_can_be_drawn(report_on):
     """Intervals of effects near nothing need not hold the estimate."""
     results = report_on(draw({"AD": 20, "NC": 20}))

@@ -1,6 +1,6 @@
 """Stage report: figures, the report page and a Word file.
 
-INPUTS:  group/stats/*.tsv; group/agreement*.tsv where there are raters
+INPUTS:  group/stats/*.tsv; group/rating_agreement.tsv, agreement*.tsv where there are raters
 OUTPUTS: group/figures/*.{png,svg,pdf}
          report/report.html      self-contained
          report/report.docx      tables and methods
@@ -46,7 +46,7 @@ rule report_page:
     input:
         stats_tables,
         decisions=rules.stats_cohort.output.decisions,
-        agreement=agreement_tables(),
+        agreement=[*agreement_tables(), rules.review_ratings.output.agreement],
         figures=rules.report_figures.output.folder,
     output:
         page=report(

@@ -7,7 +7,7 @@ from glymph.report.results import Results
 
 SECTIONS = {
     "Who was analysed": (["demographics"], ["cohort"]),
-    "Agreement with raters": (["agreement"], ["agreement"]),
+    "Agreement of raters": (["agreement", "rating_agreement"], ["agreement"]),
     "Enlarged perivascular spaces": (["epvs", "counts"], ["groups_epvs"]),
     "ALPS": (["alps", "published"], ["groups_alps"]),
     "Other metrics": (["other"], ["groups_other"]),
@@ -42,6 +42,7 @@ def all_tables(results: Results) -> dict[str, tables.Table]:
     found = [
         tables.demographics(results),
         tables.agreement(results),
+        tables.rating_agreement(results),
         tables.comparison(results, results.metrics("epvs_"), "epvs",
                    "Table 3. Enlarged perivascular spaces by group"),
         tables.comparison(results, results.metrics("alps_"), "alps", "Table 4. ALPS by group"),

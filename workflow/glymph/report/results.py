@@ -27,8 +27,9 @@ SETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 
 @dataclass(frozen=True)
 class Results:
-    """``tables`` by name (`STATS`, and where raters exist "agreement" and "agreement_summary"),
-    ``plan`` and ``notes`` of who is analysed, ``settings`` of the statistics."""
+    """``tables`` by name (`STATS`, "rating_agreement" and, where raters drew masks, "agreement" and
+    "agreement_summary"), ``plan`` and ``notes`` of who is analysed, ``settings`` of the
+    statistics."""
 
     tables: dict[str, pd.DataFrame]
     plan: dict

@@ -101,6 +101,19 @@ def agreement(results: Results) -> Table | None:
                  "Median and quartiles over subjects, per group and comparison.")  # fmt: skip
 
 
+def rating_agreement(results: Results) -> Table | None:
+    """How far people agree who rated on the page of the cohort or in the viewer, where two did."""
+    table = results.tables.get("rating_agreement")
+    if table is None or not len(table):
+        return None
+    shown = table[["item", "rater1", "rater2", "n", "agreement", "kappa"]]
+    rows = [[_text(v) for v in row] for row in shown.itertuples(index=False)]
+    return Table("rating_agreement", "Agreement of those who rated",
+                 ["item", "rater", "rater", "n", "same rating", "kappa"], rows,
+                 "Cohen's kappa, unweighted; n/a where it cannot be computed. all: the items "
+                 "together; objects: single perivascular spaces, accepted or deleted.")  # fmt: skip
+
+
 def _text(value) -> str:
     if isinstance(value, float):
         return number(value)
