@@ -44,7 +44,7 @@ demo: $(READY) ## run the workflow on a simulated cohort with known truth, its s
 
 test: $(DEV) ## run all tests
 	$(BIN)/python -m pytest -q -m "not slow" -n $(CORES) tests
-	$(BIN)/python -m pytest -q -m slow -n $(CORES) --dist loadgroup --durations 10 tests
+	$(BIN)/python -m pytest -q -m slow -n $(CORES) --dist loadfile --durations 10 tests  # a file shares its cohort
 
 LONG := train simulate report dwi/test_register.py dwi/test_gradient_check.py anat/test_mask_check.py \
 	epvs/test_prepare.py stats/test_odd_cohorts.py workflow/test_dag.py workflow/test_intake.py workflow/test_fsl.py

@@ -11,18 +11,6 @@ os.environ["ANTS_RANDOM_SEED"] = "1"
 os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = "1"
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ("clean", "finished")
-"""Cohorts that a session runs once; see the folders' own conftest.py."""
-
-
-def pytest_collection_modifyitems(items):
-    """With pytest-xdist's ``--dist loadgroup`` slow tests that share a finished cohort, or else a
-    file, go to one process, so that nothing is run twice."""
-    for item in items:
-        if item.get_closest_marker("slow"):
-            shared = [name for name in SHARED if name in item.fixturenames]
-            group = f"{item.path.parent.name}_{shared[0]}" if shared else item.nodeid.split("::")[0]
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 def rotation(pitch=0.0, roll=0.0, yaw=0.0):
