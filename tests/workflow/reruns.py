@@ -17,7 +17,8 @@ a dry run on a finished cohort with one subject of every kind.
 
 Rules run again for the subject whose file changed, or for all whom they concern. A file counts as
 changed when its content does (up to 1 MB), or its size or time (larger ones), also if its time is
-older than the results.
+older than the results. Of this repository contents count alone: a new clone, or one elsewhere,
+makes nothing anew (with the profiles that come along; any other wants their `rerun-triggers`).
 """
 SECTIONS = {
     "cohort": "A file of the cohort",

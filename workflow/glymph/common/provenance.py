@@ -1,7 +1,8 @@
 """Which code, which libraries and which parameters made a result.
 
 `code_hash` is a parameter of every rule, so that a change in the science reruns exactly the rules
-whose scripts import the changed file, which snakemake itself does not see.
+whose scripts import the changed file, which snakemake itself does not see. Snakemake's own trigger
+`code` is off in the profiles: it goes by the times of scripts, which a new clone sets anew.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def show_package_to_scripts() -> None:
 
 
 def code_hash(script: str | Path) -> str:
-    """Hash of the bytes of ``script``'s imports within this package, followed to the end."""
-    digest = hashlib.sha256()
+    """Hash of the bytes of ``script`` and of its imports within this package, to the end."""
+    digest = hashlib.sha256(Path(script).read_bytes())
     for module in sorted(_closure(frozenset(_imports(Path(script))))):
         digest.update(module.read_bytes())
     return digest.hexdigest()[:12]
