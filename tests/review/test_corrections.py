@@ -19,7 +19,7 @@ from glymph.common.tables import read_tsv
 from glymph.inputs import cohort
 from glymph.inputs.index import CORRECTIONS, Scan, with_corrections
 from glymph.review import rois, store
-from glymph.review.corrections import PLACES, decisions_of, objects_file
+from glymph.review.corrections import PLACES, decisions_of
 from glymph.review.definitions import columns, definitions
 from glymph.review.desk import Desk
 from glymph.review.drawing import as_file, onto, read_drawing
@@ -113,7 +113,7 @@ def test_one_that_was_not_counted_comes_in_and_a_short_one_is_told(desk):
 def test_decisions_stand_in_the_raters_table(desk):
     send(desk, rater="A B/..", decisions={"2": "delete", "3": "accept"})
     path = desk.folder / "objects_AB.tsv"
-    assert path == objects_file(desk.folder, "A B/..")
+    assert path == store.rater_file(desk.folder, "objects", "A B/..")
     rows = read_tsv(path)
     assert list(rows[0]) == columns("objects")
     assert [(r["object"], r["decision"], r["rater"]) for r in rows] == [

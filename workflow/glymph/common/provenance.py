@@ -107,4 +107,9 @@ def content_hash(value) -> str:
 
 def file_hash(path: str | Path) -> str:
     """Short fingerprint of a file's content."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+    return bytes_hash(Path(path).read_bytes())
+
+
+def bytes_hash(content: bytes) -> str:
+    """The `file_hash` of a file with this content."""
+    return hashlib.sha256(content).hexdigest()[:12]

@@ -66,11 +66,11 @@ def corrected_on(
     def here(mask: np.ndarray) -> np.ndarray:
         return on_image(mask.astype(np.uint8), image.affine, shape, affine) > 0
 
-    regions = array(labels) > 0
-    _check(here(np.ones(drawn.shape))[regions], here(drawn)[regions], path)
+    regions, shown = array(labels) > 0, here(drawn)
+    _check(here(np.ones(drawn.shape))[regions], shown[regions], path)
     before = on_image(numbers, affine, drawn.shape, image.affine)
     gone = np.setdiff1d(before[before > 0], before[drawn])
-    mask = np.where(here(drawn != (before > 0)), here(drawn), numbers > 0)
+    mask = np.where(here(drawn != (before > 0)), shown, numbers > 0)
     return mask & ~np.isin(numbers, gone)
 
 

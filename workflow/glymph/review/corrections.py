@@ -6,7 +6,6 @@ result, and only then written, to exactly the file that the workflow takes.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +23,9 @@ from glymph.epvs.maps import corrected_on
 from glymph.review import store
 from glymph.review.definitions import columns
 from glymph.review.drawing import as_file
+from glymph.review.object_ratings import DECISIONS
 from glymph.review.objects import FILES, Objects
+from glymph.review.ratings import LONGEST
 from glymph.review.table import read_rows, tidy
 
 PLACES = {
@@ -32,7 +33,6 @@ PLACES = {
     "brain": "corrected/{folder}/anat/{prefix}_desc-brain_mask.nii.gz",
 }
 BRAIN = "desc-brain_mask.nii.gz"
-DECISIONS = ("accept", "delete")
 
 
 def place_of(kind: str, unit: Unit) -> str:
@@ -157,17 +157,13 @@ def save_mask(
         "Changes": mask.summary, "GeneratedBy": software(),
     }  # fmt: skip
     content = as_file(mask.data, mask.affine)
-    store.columns_of(objects_file(folder, rater), columns("objects"))  # before anything is written
+    table = store.rater_file(folder, "objects", rater)
+    store.columns_of(table, columns("objects"))  # before anything is written
     if mask.changed:
         store.save(folder, name, content, about, based_on)
     if mask.decided:
         _record(mask.decided, unit, folder, rater, time)
     return {"file": str(folder / name) if mask.changed else "", "time": time}
-
-
-def objects_file(folder: Path, rater: str) -> Path:
-    """Where a rater's decisions on objects stand."""
-    return folder / f"objects_{re.sub(r'[^A-Za-z0-9_-]', '', rater) or 'rater'}.tsv"
 
 
 def _record(decided: list[dict], unit: Unit, folder: Path, rater: str, time: str) -> None:
@@ -178,12 +174,12 @@ def _record(decided: list[dict], unit: Unit, folder: Path, rater: str, time: str
         | {f"{axis}_mm": f"{mm:.2f}" for axis, mm in zip("xyz", one["row"]["centre"], strict=True)}
         for one in decided
     ]  # fmt: skip
-    store.append_rows(objects_file(folder, rater), columns("objects"), rows)
+    store.append_rows(store.rater_file(folder, "objects", rater), columns("objects"), rows)
 
 
 def decisions_of(folder: Path, unit: Unit, rater: str) -> list[dict]:
     """A rater's latest decision on every object of a unit, as rows of the table."""
-    path = objects_file(folder, rater)
+    path = store.rater_file(folder, "objects", rater)
     if not rater or not path.is_file():
         return []
     found: dict[tuple, dict] = {}
@@ -198,6 +194,8 @@ def decisions_of(folder: Path, unit: Unit, rater: str) -> list[dict]:
 def checked_rater(text) -> str:
     """A rater's id as it stands in the tables. Raises `BadInput`."""
     rater = tidy(text) if isinstance(text, str) else ""
-    if not rater or len(rater) > 40 or not rater.isprintable():
-        raise BadInput("a rater is needed, of at most 40 characters", "rater", "enter your id")
+    most = LONGEST["rater"]
+    if not rater or len(rater) > most or not rater.isprintable():
+        reason = f"a rater is needed, of at most {most} characters"
+        raise BadInput(reason, "rater", "enter your id")
     return rater

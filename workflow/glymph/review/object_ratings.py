@@ -15,7 +15,7 @@ from glymph.common import legend
 from glymph.common.errors import BadInput
 from glymph.review.definitions import columns
 from glymph.review.ratings import agreement_row, check_rater, checked_time, moment
-from glymph.review.table import read_rows, unit_of
+from glymph.review.table import check_word, read_rows, unit_of
 
 DECISIONS = ("accept", "delete")
 CENTRE = ("x_mm", "y_mm", "z_mm")
@@ -40,12 +40,8 @@ def read_objects(path: str | Path) -> list[dict]:
 
 
 def _checked(row: dict[str, str], path, line: int) -> dict:
-    for name, words in (("decision", DECISIONS), ("region", legend.names())):
-        if row[name] not in words:
-            raise BadInput(
-                f"line {line}: {name} '{row[name][:40]}' is not one of {', '.join(words)}", path,
-                "correct the cell",
-            )  # fmt: skip
+    check_word(row, "decision", DECISIONS, path, line)
+    check_word(row, "region", legend.names(), path, line)
     if not (row["object"].isascii() and row["object"].isdigit() and len(row["object"]) < 10):
         raise BadInput(
             f"line {line}: object '{row['object'][:40]}' is no number of an object", path,

@@ -43,7 +43,8 @@ class Objects:
         self.regions = array(load(places["regions"]), np.uint8)
         lesions = array(load(places["lesions"])) > 0
         probability = array(load(places["probability"]))
-        others, _ = ndimage.label(array(load(places["not_counted"])) > 0, CONNECTED)
+        others = (array(load(places["not_counted"])) > 0) & (self.regions > 0)
+        others, _ = ndimage.label(others, CONNECTED)
         rows = read_tsv(results / unit.path("anat", TABLE))
         others = _largest(others, len(rows))
         self.numbers = np.where(others > 0, others, counted).astype(np.uint16)
@@ -61,12 +62,10 @@ class Objects:
             voxels = np.argwhere(others[box] == number) + [s.start for s in box]
             place = tuple(voxels.T)
             length = extent(voxels, self.image.affine)
-            values = np.bincount(self.regions[place], minlength=2)
-            where = legend.definitions()["labels"].get(int(values[1:].argmax()) + 1, {})
+            region, side = legend.home(self.regions[place])
             centre = apply_affine(self.image.affine, voxels.mean(axis=0))
             yield {
-                "object": number, "counted": False, "region": where.get("region"),
-                "side": where.get("side"),
+                "object": number, "counted": False, "region": region, "side": side,
                 "length": round(length, 2), "width": None, "volume": None,
                 "voxels": len(voxels), "centre": [round(float(v), 2) for v in centre],
             } | _why(length, float(lesions[place].mean()))  # fmt: skip

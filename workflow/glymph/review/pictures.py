@@ -47,7 +47,7 @@ class Pictures:
 
     def names(self) -> list[str]:
         """Those that exist."""
-        made = {name: self._needs(name) for name in MADE}
+        made = {name: self.makes(name) for name in MADE}
         found = [name for name, place in RESULTS.items() if self.has(*place)]
         return found + [name for name, needed in made.items() if needed]
 
@@ -57,7 +57,7 @@ class Pictures:
 
     def read(self, name: str) -> bytes:
         """The image as .nii.gz. Raises KeyError for a name that is not among `names`."""
-        known = self.has(*RESULTS[name]) if name in RESULTS else name in MADE and self._needs(name)
+        known = self.has(*RESULTS[name]) if name in RESULTS else name in MADE and self.makes(name)
         if not known:
             raise KeyError(name)
         if name in RESULTS:
@@ -87,7 +87,8 @@ class Pictures:
                 return Path(scan["files"]["FLAIR"]), matrix
         return None
 
-    def _needs(self, name: str) -> bool:
+    def makes(self, name: str) -> bool:
+        """Whether there is what an image of `MADE` is made from."""
         has = self.has
         return {
             "numbers": lambda: all(has("anat", file) for file in FILES.values()),

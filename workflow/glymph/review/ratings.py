@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glymph.common.errors import BadInput
 from glymph.review.definitions import columns, definitions
-from glymph.review.table import read_rows, unit_of
+from glymph.review.table import check_word, read_rows, unit_of
 
 LONGEST = {"rater": 40, "comment": 2000}
 """Characters."""
@@ -28,13 +28,8 @@ def read_ratings(path: str | Path) -> list[dict[str, str | None]]:
 
 def checked_rating(row: dict[str, str], path, line: int) -> dict[str, str | None]:
     """A row with every cell checked, empty ones None, in the columns' order. Raises `BadInput`."""
-    allowed = {"item": list(definitions()["items"]), "rating": definitions()["ratings"]}
-    for name, words in allowed.items():
-        if row[name] not in words:
-            raise BadInput(
-                f"line {line}: {name} '{row[name][:40]}' is not one of {', '.join(words)}", path,
-                "correct the cell",
-            )  # fmt: skip
+    check_word(row, "item", definitions()["items"], path, line)
+    check_word(row, "rating", definitions()["ratings"], path, line)
     check_rater(row, path, line)
     unit = unit_of(row, path, line)
     row = row | {"participant_id": unit.participant_id, "session_id": unit.session_id}

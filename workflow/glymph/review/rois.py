@@ -9,7 +9,7 @@ from glymph.common.errors import BadInput
 from glymph.common.names import Unit, region_names
 from glymph.common.tables import read_table
 from glymph.review import store
-from glymph.review.table import read_rows, unit_of
+from glymph.review.table import check_word, read_rows, unit_of
 
 SHIFTS = ("shift_x_mm", "shift_y_mm", "shift_z_mm")
 FARTHEST_MM = 30.0
@@ -28,11 +28,7 @@ def read_roi_corrections(folder: str | Path) -> dict[str, dict[str, dict]]:
         return {}
     found: dict[str, dict[str, dict]] = {}
     for line, row in read_rows(path, ["participant_id", "roi"]):
-        if row["roi"] not in region_names():
-            raise BadInput(
-                f"line {line}: roi '{row['roi'][:40]}' is not one of {', '.join(region_names())}",
-                path, "correct the cell",
-            )  # fmt: skip
+        check_word(row, "roi", region_names(), path, line)
         own = found.setdefault(unit_of(row, path, line).prefix, {})
         if row["roi"] in own:
             raise BadInput(f"line {line}: {row['roi']} again", path, "keep one row of each")

@@ -36,6 +36,7 @@ def scene(results: Path, folder: Path, unit: Unit, rater: str) -> dict:
     own = Pictures(results, folder, unit)
     names = own.names()
     found = own.objects() if "numbers" in names else None
+    places = _alps(own, folder)
     told = {
         "unit": unit.prefix,
         "participant": unit.participant_id,
@@ -46,8 +47,8 @@ def scene(results: Path, folder: Path, unit: Unit, rater: str) -> dict:
         "result": result_of(results, unit),
         "objects": [],
         "decided": [],
-        "alps": _alps(own, folder),
-        "corrections": _corrections(own, folder),
+        "alps": places,
+        "corrections": _corrections(own, folder, places),
         "commands": commands(results, folder, unit),
     }
     if found:
@@ -79,14 +80,14 @@ def versions(folder: Path, unit: Unit) -> dict[str, dict]:
     return told
 
 
-def _corrections(own: Pictures, folder: Path) -> dict[str, dict]:
+def _corrections(own: Pictures, folder: Path, places: list[dict]) -> dict[str, dict]:
     why = {
-        "epvs": "" if own._needs("numbers") else "no perivascular spaces were segmented here",
+        "epvs": "" if own.makes("numbers") else "no perivascular spaces were segmented here",
         "brain": "" if own.has("anat", BRAIN) and own.has(*RESULTS["t1w_own"])
         else "there is no brain mask of a T1w",
         "roi": "" if own.has("dwi", ALPS) else "there is no ALPS index, hence no regions",
     }  # fmt: skip
-    if not why["roi"] and not any(place["shiftable"] for place in _alps(own, folder)):
+    if not why["roi"] and not any(place["shiftable"] for place in places):
         why["roi"] = "the regions are masks, not spheres; put another mask into review/rois.tsv"
     about, now = definitions()["corrections"], versions(folder, own.unit)
     return {
@@ -142,7 +143,7 @@ def commands(results: Path, folder: Path, unit: Unit) -> dict[str, str]:
     labels = results / unit.path("anat", "space-T1w_res-1mm_desc-EPVS_dseg.nii.gz")
     if not base:
         return {}
-    over = [str(labels.resolve())] if own._needs("numbers") else []
+    over = [str(labels.resolve())] if own.makes("numbers") else []
     return {
         "FSLeyes": shlex.join(
             ["fsleyes", *base, *(a for p in over for a in (p, "-ot", "label", "-o"))]

@@ -9,7 +9,6 @@ answered by `desk`.
 from __future__ import annotations
 
 import json
-import re
 import secrets
 import sys
 import threading
@@ -133,8 +132,11 @@ def make_server(results: Path, folder: Path, port: int) -> ThreadingHTTPServer:
         def _save(self, body: bytes) -> None:
             try:
                 with lock:
-                    told = append(body, folder) and "saved" if self.path == "/ratings" else (
-                        json.dumps(desk.save(body)))  # fmt: skip
+                    if self.path == "/ratings":
+                        append(body, folder)
+                        told = "saved"
+                    else:
+                        told = json.dumps(desk.save(body))
             except store.Taken as error:
                 told = {"message": str(error), "now": error.now}
                 self._answer(HTTPStatus.CONFLICT, json.dumps(told), "application/json")
@@ -224,6 +226,6 @@ def append(body: bytes, folder: Path) -> Path:
     if rater.strip() and not tidy(rater):
         raise ValueError(f"rater '{rater}' means that nothing is known; choose another id")
     row = checked_rating({k: tidy(entry.get(k) or "") for k in columns("ratings")}, "rating", 1)
-    path = folder / f"ratings_{re.sub(r'[^A-Za-z0-9_-]', '', row['rater']) or 'rater'}.tsv"
+    path = store.rater_file(folder, "ratings", row["rater"])
     store.append_rows(path, columns("ratings"), [row], once=bool(row["time"]))
     return path

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from glymph.common.errors import BadInput
-from glymph.common.provenance import file_hash
+from glymph.common.provenance import bytes_hash, file_hash
 from glymph.common.sidecars import read_json
 
 HISTORY = "history"
@@ -52,6 +52,11 @@ def alone(folder: Path) -> Iterator[None]:
         yield
 
 
+def rater_file(folder: Path, kind: str, rater: str) -> Path:
+    """Where a rater's table of this ``kind`` (ratings, objects) stands in the review ``folder``."""
+    return folder / f"{kind}_{re.sub(r'[^A-Za-z0-9_-]', '', rater) or 'rater'}.tsv"
+
+
 def version(path: Path) -> str:
     """What tells this content of a file from every other; empty without the file."""
     return file_hash(path) if path.is_file() else ""
@@ -83,14 +88,11 @@ def save(folder: Path, name: str, content: bytes, about: dict, based_on: str) ->
     or the new one. Call it within `alone`.
     """
     path, now = folder / name, made_by(folder, name)
-    new = _hash(content)
-    if now["version"] == new:
+    if now["version"] == bytes_hash(content):
         return
     if now["version"] != based_on:
         raise Taken(now)
-    if now["version"] and now["rater"] is None:
-        note = {"Rater": None, "Time": now["time"], "Note": "was put there by hand"}
-        _keep(folder, name, path.read_bytes(), note)
+    _keep_by_hand(folder, name, now)
     _keep(folder, name, content, about)
     replace(path, content)
 
@@ -100,9 +102,7 @@ def withdraw(folder: Path, name: str, based_on: str) -> None:
     path, now = folder / name, made_by(folder, name)
     if now["version"] != based_on:
         raise Taken(now)
-    if now["version"] and now["rater"] is None:
-        note = {"Rater": None, "Time": now["time"], "Note": "was put there by hand"}
-        _keep(folder, name, path.read_bytes(), note)
+    _keep_by_hand(folder, name, now)
     path.unlink(missing_ok=True)
 
 
@@ -148,11 +148,18 @@ def as_table(names: Sequence[str], rows: list[dict]) -> bytes:
     return b"".join([_line(names), *lines])
 
 
+def _keep_by_hand(folder: Path, name: str, now: dict) -> None:
+    """What somebody put there without the viewer is in no history yet; ``now`` as of `made_by`."""
+    if now["version"] and now["rater"] is None:
+        note = {"Rater": None, "Time": now["time"], "Note": "was put there by hand"}
+        _keep(folder, name, (folder / name).read_bytes(), note)
+
+
 def _keep(folder: Path, name: str, content: bytes, about: dict) -> None:
     """A copy of ``content`` in the history; the JSON last: what it tells of is there."""
     stem, suffix = _parts(name)
     time = "".join(c for c in about["Time"].partition("+")[0] if c.isalnum())
-    stem = folder / HISTORY / f"{stem}_{time}_{_hash(content)}"
+    stem = folder / HISTORY / f"{stem}_{time}_{bytes_hash(content)}"
     replace(Path(f"{stem}{suffix}"), content)
     replace(Path(f"{stem}.json"), json.dumps(about, indent=2, ensure_ascii=False).encode() + b"\n")
 
@@ -161,10 +168,6 @@ def _parts(name: str) -> tuple[str, str]:
     """``corrected/sub-1/anat/sub-1_mask.nii.gz`` -> (``sub-1/anat/sub-1_mask``, ``.nii.gz``)."""
     stem, dot, suffix = name.removeprefix("corrected/").partition(".")
     return stem, dot + suffix
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _line(cells) -> bytes:

@@ -35,6 +35,15 @@ def read_rows(path: str | Path, needed: list[str]) -> Iterator[tuple[int, dict[s
         yield line, {name: tidy(text) for name, text in row.items()}
 
 
+def check_word(row: dict[str, str], name: str, words, path: str | Path, line: int) -> None:
+    """Raises `BadInput` where the cell ``name`` holds none of ``words``."""
+    if row[name] not in words:
+        raise BadInput(
+            f"line {line}: {name} '{row[name][:40]}' is not one of {', '.join(words)}", path,
+            "correct the cell",
+        )  # fmt: skip
+
+
 def unit_of(row: dict[str, str], path: str | Path, line: int) -> Unit:
     """The subject-session of a row."""
     subject = row["participant_id"].removeprefix("sub-")
