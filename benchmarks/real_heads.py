@@ -27,7 +27,6 @@ from glymph.anat.vbnet import largest_filled, probability
 from glymph.common.images import array, load
 from glymph.common.spaces import read_itk_affine
 from glymph.epvs import census
-from glymph.epvs.lesions import bright_on_flair
 from glymph.epvs.prepare import Grid, resample, scaled
 from glymph.epvs.segment import by_network, reading_of
 from glymph.networks.bundle import folder_of
@@ -153,24 +152,20 @@ def contrast_curve(stem: str, bundle) -> dict:
 
 
 def against_rater(stem: str, mask: str) -> dict:
-    """FLAIR's lesions against a rater's, and what of these is called perivascular space."""
+    """The run's lesions against a rater's, and what of these is called perivascular space."""
     objects = load(f"{stem}_space-T1w_res-1mm_desc-EPVS_dseg.nii.gz")
     grid = Grid(objects.shape, objects.affine)
     drawn = resample(load(mask), grid, order=0)[0] > 0
     counted = array(objects) > 0
     values = {"lesion_share_called_epvs": round(float((counted & drawn).sum() / drawn.sum()), 4)}
-    matrix = Path(f"{stem}_from-T1w_to-FLAIR_mode-points_xfm.mat")
-    sidecar = Path(f"{stem}_desc-FLAIRalign_anat.json")
-    if not matrix.is_file():
-        return values
-    flair, seen = resample(load(json.loads(sidecar.read_text())["Sources"][0]), grid,
-                           read_itk_affine(matrix))  # fmt: skip
-    white = resample(load(f"{stem}_label-WM_probseg.nii.gz"), grid, order=1)[0] > 0.5
-    labels = array(load(f"{stem}_space-T1w_res-1mm_desc-region_dseg.nii.gz"), np.uint8)
-    found = bright_on_flair(flair, white & seen, labels * seen, configured("flair_deviations"))
-    both = 2 * (found & drawn).sum() / (found.sum() + drawn.sum())
-    return values | {"wmh_dice": round(float(both), 3), "wmh_mm3": int(found.sum()),
-                     "rater_mm3": int(drawn.sum())}  # fmt: skip
+    found = array(load(f"{stem}_space-T1w_res-1mm_desc-lesion_mask.nii.gz")) > 0
+    both = (found & drawn).sum()
+    return values | {
+        "lesion_dice": round(float(2 * both / (found.sum() + drawn.sum())), 3),
+        "lesion_recall": round(float(both / drawn.sum()), 3),
+        "lesion_mm3": int(found.sum()),
+        "rater_mm3": int(drawn.sum()),
+    }
 
 
 LEAST = configured("csf_likeness")

@@ -185,11 +185,24 @@ def test_lesions_are_found_and_healthy_grey_matter_is_none():
     white[11:13, 11:13, 11:13] = False  # a segmentation takes some of it for grey matter
     flair[24:27, 14:17, 14:17] = 160
     flair[32, 32, 32] = 160
-    found = lesions.bright_on_flair(flair, white, labels, deviations=6.0)
+    found = lesions.bright_on_flair(flair, white, ~white, labels, deviations=6.0)
     assert found[10:14, 10:14, 10:14].all()
     assert found[24:27, 14:17, 14:17].all()
     assert not found[32, 32, 32]
     assert found.sum() == 64 + 27
+
+
+def test_what_is_bright_among_grey_matter_is_no_lesion_of_white_matter():
+    """A fold of cortex between two blades of white matter lies in what `_closed` fills."""
+    flair, white, labels = flair_head()
+    white[:, 25:29, 20:34] = False
+    flair[:, 25:29, 20:34] = 112
+    flair[8:14, 26:28, 24:30] = 160
+    flair[8:11, 8:11, 8:11] = 160
+    found = lesions.bright_on_flair(flair, white, ~white, labels, 6.0)
+    assert found[8:11, 8:11, 8:11].all() and not found[:, 25:29, 20:34].any()
+    kept = lesions.in_white_matter(np.ones((3, 3, 3), bool), *np.zeros((2, 3, 3, 3)))
+    assert not kept.any()  # nothing about it is white
 
 
 def test_beyond_the_field_of_view_of_the_flair_there_are_no_lesions(tmp_path):
@@ -198,9 +211,10 @@ def test_beyond_the_field_of_view_of_the_flair_there_are_no_lesions(tmp_path):
     flair[24:27, 14:17, 11:15] = 160
     shown_of_it = nib.Nifti1Image(flair[:, :, :15].astype(np.float32), np.eye(4))
     nib.save(shown_of_it, tmp_path / "flair.nii.gz")
-    nib.save(nib.Nifti1Image(white.astype(np.float32), np.eye(4)), tmp_path / "wm.nii.gz")
+    for name, tissue in (("wm", white), ("gm", ~white)):
+        nib.save(nib.Nifti1Image(tissue.astype(np.float32), np.eye(4)), tmp_path / f"{name}.nii.gz")
     write_itk_affine(tmp_path / "matrix.mat", np.eye(4))
-    files = {"flair": "flair.nii.gz", "matrix": "matrix.mat", "wm": "wm.nii.gz"}
+    files = {"flair": "flair.nii.gz", "matrix": "matrix.mat", "wm": "wm.nii.gz", "gm": "gm.nii.gz"}
     files = {name: str(tmp_path / file) for name, file in files.items()}
     found = lesions.find_lesions(files, labels, np.eye(4), 6.0)
     assert found.mask[24:27, 14:17, 11:15].all() and not found.mask[:, :, 15:].any()
@@ -209,7 +223,7 @@ def test_beyond_the_field_of_view_of_the_flair_there_are_no_lesions(tmp_path):
 def test_lesion_volumes_are_by_region():
     flair, white, labels = flair_head()
     flair[10:14, 10:14, 10:14] = flair[24:27, 14:17, 14:17] = 160
-    bright = lesions.bright_on_flair(flair, white, labels, 6.0)
+    bright = lesions.bright_on_flair(flair, white, ~white, labels, 6.0)
     values = lesions.volumes(lesions.Lesions(bright, "provided mask"), labels)
     assert (values["wmh_volume_mm3"], values["wmh_bg_volume_mm3"]) == (64 + 27, 27)
     assert values["wmh_cso_volume_mm3"] == 64 and values["wmh_midbrain_volume_mm3"] == 0

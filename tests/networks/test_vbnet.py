@@ -68,6 +68,25 @@ def test_a_folder_that_is_no_bundle_is_named(tmp_path):
     assert str(error.value).startswith(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("role", "other", "why"),
+    [
+        ("brain", "regions", "classes is not 2"),
+        ("regions", "brain", "classes is not 4"),
+        ("regions", "epvs", "dims is not 3, inputs is not 1"),
+        ("epvs", "brain", "dims is not 2"),
+    ],
+)
+def test_the_network_of_another_task_is_refused(role, other, why):
+    """Centrum semiovale for a brain, and no word about it, is what would come of it."""
+    folder = bundle.MODELS / other
+    with pytest.raises(Fault, match=f"no network for {role}: .*{why}"):
+        run.open_bundle(role, str(folder), 1)
+    with pytest.raises(Fault, match=f"no network for {role}"):
+        bundle.settings_hash(folder, role)
+    assert run.open_bundle(role, None, 1).title.startswith(f"glymph-{role} ")
+
+
 def slices_of(*planes):
     """Settings of a 2D network that sees these planes."""
     return {

@@ -177,7 +177,7 @@ def model_hash(name, configured, engine):
     folder = bundle.folder_of(name, configured)
     read = bundle.check_weights if workflow.is_main_process else bundle.weights_hash
     with for_the_user():
-        return [read(folder), bundle.settings_hash(folder)]
+        return [read(folder), bundle.settings_hash(folder, name)]
 
 
 def fsl_version(*keys):

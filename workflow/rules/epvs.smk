@@ -187,6 +187,7 @@ rule epvs_census:
         brain=rules.epvs_prepare.output.mask,
         tissue=rules.anat_segment.output.facts,
         wm=rules.anat_segment.output.wm,
+        gm=rules.anat_segment.output.gm,
         t1w=rules.anat_preproc.output.t1w,
         affine=rules.anat_register.output.affine,
         inverse_warp=rules.anat_register.output.inverse_warp,

@@ -131,10 +131,9 @@ def second_mask(
 
 
 def _vbnet(image: nib.Nifti1Image, model: str | None, threads: int) -> np.ndarray:
-    from glymph.networks.bundle import folder_of
-    from glymph.networks.run import load_bundle
+    from glymph.networks.run import open_bundle
 
-    return largest_filled(probability(image, load_bundle(folder_of("brain", model), threads)) > 0.5)
+    return largest_filled(probability(image, open_bundle("brain", model, threads)) > 0.5)
 
 
 def _bet(image: nib.Nifti1Image, intensity: float) -> np.ndarray:

@@ -21,8 +21,7 @@ from glymph.common.template import Template
 from glymph.epvs import atlas
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.roof import find_roofs
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import Bundle, load_bundle
+from glymph.networks.run import Bundle, open_bundle
 
 GAP_MM3 = 150
 """Holes in a region up to this size are perivascular spaces or lesions and belong to it."""
@@ -117,7 +116,7 @@ def draw(subject: Subject, engine: str, model: str | None, threads: int) -> tupl
     """
     t1w, x = subject.t1w, subject.template_points[0]
     if engine == "vbnet":
-        bundle = load_bundle(folder_of("regions", model), threads)
+        bundle = open_bundle("regions", model, threads)
         places, made_by = from_network(array(t1w), t1w.affine, bundle), bundle.title
         places = largest_parts(places, x)
     else:

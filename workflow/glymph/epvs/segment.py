@@ -14,8 +14,7 @@ from glymph.common.images import array, bounding_box
 from glymph.epvs.census import PROBABILITY, Reading
 from glymph.epvs.maps import on_grid
 from glymph.epvs.ridge import lines
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import Bundle, load_bundle
+from glymph.networks.run import Bundle, open_bundle
 
 REACH = 3
 """Voxels (of 1 mm) around the regions: the networks and filters see this much more."""
@@ -108,5 +107,5 @@ def segment(
         return share, f"provided {kind}", PROBABILITY
     if engine == "frangi":
         return by_frangi(array(t1w), t2w, labels, frangi_threshold), "frangi", PROBABILITY
-    bundle = load_bundle(folder_of("epvs", model), threads)
+    bundle = open_bundle("epvs", model, threads)
     return by_network(array(t1w), t2w, labels, bundle), bundle.title, reading_of(bundle)

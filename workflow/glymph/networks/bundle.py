@@ -27,6 +27,12 @@ USED = ("network_def", "window", "overlap", "size", "voxel_mm")
 CHANNELS = ("t1w", "t2w", "lines")
 """What the network of perivascular spaces may see, in this order: see `glymph.epvs.segment`."""
 _CHOICES = (list(CHANNELS[:2]), list(CHANNELS))
+ROLES = {
+    "epvs": {"dims": 2, "classes": 2, "channels": _CHOICES},
+    "regions": {"dims": 3, "inputs": 1, "classes": 4},
+    "brain": {"dims": 3, "inputs": 1, "classes": 2},
+}
+"""What a network must be to do each of the workflow's tasks: another one's would run as well."""
 PLANES = {"axial": (0, 1, 2), "coronal": (0, 2, 1), "sagittal": (1, 2, 0)}
 """Axes (x, y, z) of a volume as a 2D network sees them: two within the slice, one across."""
 LONGEST = 512
@@ -56,10 +62,11 @@ def weights_hash(folder: str | Path) -> str:
     return stated
 
 
-def settings_hash(folder: str | Path) -> str:
-    """Short fingerprint of how a bundle's network is run. Raises `Fault` where nothing says it."""
+def settings_hash(folder: str | Path, role: str) -> str:
+    """Short fingerprint of how a bundle's network is run. Raises `Fault` where nothing says it, and
+    for a network that cannot do the task ``role``, a key of `ROLES`."""
     path = Path(folder) / "configs" / "inference.json"
-    settings_of(path)
+    settings_of(path, role)
     return file_hash(path)
 
 
@@ -98,8 +105,11 @@ def title_of(path: Path) -> str:
     return short(" ".join(words))
 
 
-def settings_of(path: Path) -> dict:
-    """What of configs/inference.json is used, checked; the network judges its own arguments."""
+def settings_of(path: Path, role: str | None = None) -> dict:
+    """What of configs/inference.json is used, checked; the network judges its own arguments.
+
+    With a ``role``, a key of `ROLES`, it must be a network for it.
+    """
     given = _sidecar(path)
     network, overlap, step = (given.get(key) for key in ("network_def", "overlap", "voxel_mm"))
     if not isinstance(network, dict) or network.get("_target_") not in NAMES:
@@ -115,11 +125,13 @@ def settings_of(path: Path) -> dict:
     elif not isinstance(step, (int, float)) or not 0.2 <= step <= 10:
         wrong = "voxel_mm is not from 0.2 to 10"
     elif (channels := given.get("channels", list(CHANNELS[:2]))) not in _CHOICES:
-        wrong = f"channels is not a list of the first two or three of {', '.join(CHANNELS)}"
+        wrong = f"channels is none of {' | '.join(', '.join(c) for c in _CHOICES)}"
     elif network["dims"] == 2 and network.get("inputs") != len(channels):
         wrong = f"network_def.inputs is not the number of channels, {len(channels)}"
     elif not isinstance(given.get("shares", False), bool):
         wrong = "shares is neither true nor false"
+    elif role and (unlike := _unlike(role, network, channels)):
+        wrong = f"this is no network for {role}: {unlike}"
     else:
         return {key: given.get(key) for key in USED} | {
             "planes": given.get("planes", ["axial"]),
@@ -127,6 +139,16 @@ def settings_of(path: Path) -> dict:
             "shares": given.get("shares", False),
         }
     raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
+
+
+def _unlike(role: str, network: dict, channels: list[str]) -> str:
+    """What of a network is not as its ``role`` wants it; empty where all is."""
+    wanted = dict(ROLES[role])
+    seen = wanted.pop("channels", [channels])
+    if channels not in seen:
+        return f"channels is not {' or '.join(', '.join(choice) for choice in seen)}"
+    others = [f"{key} is not {value}" for key, value in wanted.items() if network.get(key) != value]
+    return ", ".join(others)
 
 
 def _are_sides(sides, dims: int) -> bool:

@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from glymph.common.errors import Fault, brief
-from glymph.networks.bundle import PLANES, check_weights, settings_of, title_of
+from glymph.networks.bundle import (
+    PLANES,
+    check_weights,
+    folder_of,
+    settings_of,
+    title_of,
+)
 
 BATCH = 24
 LEAST = 1e-6
@@ -91,10 +97,17 @@ def _around(length: int, least: int) -> tuple[int, int]:
     return (wanted - length) // 2, wanted - length - (wanted - length) // 2
 
 
-def load_bundle(folder: str | Path, threads: int) -> Bundle:
+def open_bundle(role: str, configured: str | None, threads: int) -> Bundle:
+    """The network for a task, a key of `glymph.networks.bundle.ROLES`: the ``configured`` bundle or
+    the shipped one. Raises as `load_bundle` does."""
+    return load_bundle(folder_of(role, configured), threads, role)
+
+
+def load_bundle(folder: str | Path, threads: int, role: str | None = None) -> Bundle:
     """Load a bundle after checking its weights against the sha256 of its metadata.
 
-    Raises `Fault` for a folder that is no bundle and for weights that are not what they say.
+    Raises `Fault` for a folder that is no bundle, for weights that are not what they say, and for a
+    network that cannot do the task ``role`` (`glymph.networks.bundle.ROLES`).
     """
     import torch
 
@@ -102,7 +115,7 @@ def load_bundle(folder: str | Path, threads: int) -> Bundle:
     stated = check_weights(folder)
     weights = folder / "models" / "model.pt"
     torch.set_num_threads(threads)
-    settings = settings_of(folder / "configs" / "inference.json")
+    settings = settings_of(folder / "configs" / "inference.json", role)
     arguments = {k: v for k, v in settings["network_def"].items() if k != "_target_"}
     title = f"{title_of(folder / 'configs' / 'metadata.json')} ({stated[:12]})"
     if settings["network_def"]["dims"] == 2:

@@ -56,21 +56,25 @@ class Maps:
 def load_maps() -> Maps:
     """The bundled template's maps (some 20 s, once per process)."""
     template = load_template(None)
-    affine = template.t1w.affine
-    gm, wm = array(template.gm), array(template.wm)
     hull = ndimage.binary_fill_holes(template.brain)
-    inside = ndimage.distance_transform_edt(hull).astype(np.float32)
-    outside = ndimage.distance_transform_edt(~hull).astype(np.float32)
+    affine, gm = template.t1w.affine, array(template.gm)
+    places = atlas.enclosed(gm.shape, affine).astype(np.float32)
+    return make_maps(affine, gm, array(template.wm), hull, places)
+
+
+def make_maps(affine, gm: np.ndarray, wm: np.ndarray, hull: np.ndarray, places) -> Maps:
+    """`Maps` of a brain (x, y, z) in MNI space: tissue shares, ``hull`` (bool), region numbers."""
+    size = float(abs(affine[0, 0]))
+    inside = ndimage.distance_transform_edt(hull, sampling=size).astype(np.float32)
+    outside = ndimage.distance_transform_edt(~hull, sampling=size).astype(np.float32)
     fluid = hull & (gm + wm < 0.5) & (inside > 12)
     labels, _ = ndimage.label(fluid)
-    sizes = np.bincount(labels.ravel())
+    sizes = np.bincount(labels.ravel()) * size**3
     sizes[0] = 0
     ventricles = np.isin(labels, np.flatnonzero(sizes > 500))
-    distance = ndimage.distance_transform_edt(~ventricles).astype(np.float32)
-    return Maps(
-        affine, gm, wm, hull.astype(np.float32), np.where(hull, inside - 0.5, 0.5 - outside),
-        distance, atlas.enclosed(gm.shape, affine).astype(np.float32),
-    )  # fmt: skip
+    distance = ndimage.distance_transform_edt(~ventricles, sampling=size).astype(np.float32)
+    depth = np.where(hull, inside - size / 2, size / 2 - outside)
+    return Maps(affine, gm, wm, hull.astype(np.float32), depth, distance, places)
 
 
 @dataclass(frozen=True)
@@ -171,14 +175,20 @@ class Tissues:
 
 
 def render_tissues(
-    head: Head, rng, low: np.ndarray, shape: tuple[int, int, int], voxel_mm: float
+    head: Head,
+    rng,
+    low: np.ndarray,
+    shape: tuple[int, int, int],
+    voxel_mm: float,
+    maps: Maps | None = None,
 ) -> Tissues:
-    """The head's tissues on a grid of ``voxel_mm`` whose first voxel centre is at ``low``.
+    """The head's tissues on a grid of ``voxel_mm`` whose first voxel centre is at ``low``: those of
+    ``maps``, by default the template's, deformed as the head is.
 
     Tissue borders wander by smooth noise, so that no two heads have the same gyri; ventricles grow
     by ``ventricle_mm`` into what surrounds them; sulci widen.
     """
-    maps = load_maps()
+    maps = maps or load_maps()
     axes = [low[k] + voxel_mm * np.arange(shape[k]) for k in range(3)]
     mni = head.to_mni(np.stack(np.meshgrid(*axes, indexing="ij"), -1))
     gm, wm, hull = (maps.at(name, mni) for name in ("gm", "wm", "hull"))

@@ -52,7 +52,7 @@ ABOUT = {
         "window": None,
         "overlap": 0.0,
         "size": HEAD_SHAPE,
-        "voxel_mm": 3.0,
+        "voxel_mm": 2.0,
         "intensity": "[-1, 1] between 0 and the 99th percentile of the middle half of the head",
     },
 }  # fmt: skip

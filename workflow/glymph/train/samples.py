@@ -13,6 +13,7 @@ from glymph.common import legend
 from glymph.epvs import atlas
 from glymph.epvs.segment import channels_of
 from glymph.networks.bundle import CHANNELS, PLANES
+from glymph.train import donors
 from glymph.train.anatomy import (
     Head,
     Tissues,
@@ -29,6 +30,7 @@ from glymph.train.images import (
     draw_acquisition,
     levels_t1w,
     render_pair,
+    thick,
 )
 from glymph.train.objects import (
     PLAIN,
@@ -269,37 +271,61 @@ def uneven(rng, image: np.ndarray) -> np.ndarray:
     return np.clip((image + 1) * field - 1, -1, 1).astype(np.float32)
 
 
-HEAD_SHAPE = (64, 80, 64)
-HEAD_MM = 3.0
+HEAD_SHAPE = (96, 112, 96)
+HEAD_MM = 2.0
+HEAD_RENDERINGS = 3
+DRAWN = 0.2
+"""Share of heads whose surroundings are drawn and not a donor's."""
+STEEPEST_BIAS = 0.45
+"""Logarithm of the coil's profile, one deviation of its smooth part."""
 
 
 def head_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """T1w heads (1, x, y, z) at 3 mm in [-1, 1], and the share of brain in each voxel."""
+    """T1w heads (1, x, y, z) at 2 mm in [-1, 1], and the share of brain in each voxel.
+
+    Whole, defaced, cut by their field of view, or stripped of their skull already.
+    """
     rng = np.random.default_rng([seed, 4])
     while True:
-        yield head_volume(rng)
+        head = draw_head(rng, turn_deg=20.0)
+        middle = head.from_mni(np.array([[0.0, -18.0, -12.0]]))[0] + rng.uniform(-12, 12, 3)
+        low = middle - np.array(HEAD_SHAPE) * HEAD_MM / 2
+        donor = None if rng.random() < DRAWN else donors.load_donor(str(rng.choice(donors.NAMES)))
+        maps = donor.maps if donor else None
+        tissues = render_tissues(head, rng, low, HEAD_SHAPE, HEAD_MM, maps)
+        placed = donors.place(donor, tissues.mni) if donor else None
+        for _ in range(HEAD_RENDERINGS):
+            if placed:
+                around = donors.surround(rng, placed, HEAD_MM)
+            else:
+                around = surround(rng, head, tissues.mni, HEAD_MM)
+            image, label = head_volume(rng, tissues, around)
+            if rng.random() < 0.5:
+                image, label = image[:, ::-1], label[::-1]
+            yield image, label
 
 
-def head_volume(rng) -> tuple[np.ndarray, np.ndarray]:
-    """One head: whole, defaced, cut by its field of view, or stripped of its skull already."""
-    head = draw_head(rng, turn_deg=16.0)
-    middle = head.from_mni(np.array([[0.0, -18.0, -12.0]]))[0] + rng.uniform(-12, 12, 3)
-    low = middle - np.array(HEAD_SHAPE) * HEAD_MM / 2
-    tissues = render_tissues(head, rng, low, HEAD_SHAPE, HEAD_MM)
-    around = surround(rng, head, tissues.mni, HEAD_MM) * np.exp(abs(0.4 * rng.standard_normal()))
-    level = levels_t1w(rng) if rng.random() < 0.75 else any_levels(rng)
-    brain = level["wm"] * tissues.wm + level["gm"] * tissues.gm + level["csf"] * tissues.csf
-    image = brain + (1 - tissues.hull) * around
+def head_volume(rng, tissues: Tissues, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One image of a head of ``tissues`` with the signal ``around`` its brain, and its label."""
+    around = around * np.exp(abs(0.4 * rng.standard_normal()))
+    level = levels_t1w(rng) if rng.random() < 0.8 else any_levels(rng)
+    fine = 1 + rng.uniform(0, 0.06) * smooth_noise(rng, HEAD_SHAPE, 1.5)
+    brain = (level["wm"] * tissues.wm + level["gm"] * tissues.gm) * fine
+    image = brain + level["csf"] * tissues.csf + (1 - tissues.hull) * around
     image = image ** np.exp(0.2 * rng.standard_normal())
-    kind = rng.choice(["head", "defaced", "stripped"], p=[0.75, 0.13, 0.12])
+    kind = rng.choice(["head", "defaced", "stripped"], p=[0.8, 0.1, 0.1])
     if kind == "stripped":
         image = image * (tissues.hull > rng.uniform(0.2, 0.8))
     if kind == "defaced":
         x, y, z = np.moveaxis(tissues.mni, -1, 0)
         image = image * ~((y > rng.uniform(35, 60)) & (z < rng.uniform(-50, -20)))
-    bias = np.exp(rng.uniform(0, 0.25) * smooth_noise(rng, HEAD_SHAPE, 60.0 / HEAD_MM))
-    image = acquire(rng, (image * bias).astype(np.float32), rng.uniform(0.1, 0.6),
-                    np.exp(rng.uniform(np.log(0.003), np.log(0.08))))  # fmt: skip
+    bias = rng.uniform(0, STEEPEST_BIAS) * smooth_noise(rng, HEAD_SHAPE, 60.0 / HEAD_MM)
+    image = (image * np.exp(bias)).astype(np.float32)
+    if rng.random() < 0.25:
+        axis = int(rng.choice(3, p=[0.2, 0.2, 0.6]))
+        image = thick(image, rng.uniform(2, 6) / HEAD_MM, axis, rng)
+    image = acquire(rng, image, rng.uniform(0.1, 0.7),
+                    np.exp(rng.uniform(np.log(0.003), np.log(0.12))))  # fmt: skip
     image, label = cut_field(rng, image, tissues.hull)
     return scaled(image)[None], label
 
@@ -309,7 +335,7 @@ def cut_field(rng, image: np.ndarray, label: np.ndarray):
     image, label = image.copy(), label.copy()
     for axis, side in ((0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)):
         if rng.random() < 0.2:
-            depth = int(rng.integers(1, 10 if axis < 2 else 16))
+            depth = int(rng.uniform(3, 30 if axis < 2 else 48) / HEAD_MM)
             slab = [slice(None)] * 3
             slab[axis] = slice(0, depth) if side == 0 else slice(-depth, None)
             image[tuple(slab)] = 0

@@ -17,6 +17,8 @@ from glymph.epvs.lesions import find_lesions, like_lesions, shown
 from glymph.epvs.lesions import volumes as lesion_volumes
 from glymph.epvs.maps import corrected_on
 
+SHOW_LESIONS = ("flair", "matrix", "lesion_mask", "wm", "gm")
+
 
 def main(snakemake):
     source, out = snakemake.input, snakemake.output
@@ -24,7 +26,7 @@ def main(snakemake):
     labels = array(load(source.labels), np.uint8)
     affine, found = probability.affine, array(probability)
     lesions = find_lesions(
-        {k: path for k, path in source.items() if k in ("flair", "matrix", "lesion_mask", "wm")},
+        {k: path for k, path in source.items() if k in SHOW_LESIONS},
         labels, affine, snakemake.params.flair_deviations,
     )  # fmt: skip
     reading = census.Reading(**read_json(source.sidecar)["Reading"])
