@@ -17,7 +17,7 @@ HEAD_HEIGHT_MM = 186.0
 def probability(image: nib.Nifti1Image, bundle: Bundle) -> np.ndarray:
     """Probability (float32) of brain on the grid of a T1w head ``image`` in any orientation.
 
-    The network sees the head at its own resolution (3 mm), in RAS order, `scaled`. Its probability
+    The network sees the head at its own resolution, in RAS order, `scaled`. Its probability
     stands for the share of brain in a voxel, so that 0.5 after interpolation is the brain's border
     to a fraction of a voxel.
     """
