@@ -1,6 +1,6 @@
 """Training: the networks, on synthetic images. Stands apart; no other stage waits for it.
 
-INPUTS:  none: images are synthesised from the template's tissue maps
+INPUTS:  images are synthesised from the template's tissue maps; for the brain resources/heads/*
 OUTPUTS: <train.output_dir>/<network>/{configs,models,docs}  a MONAI bundle
          <train.output_dir>/<network>/docs/{curve,examples}.png
          <train.output_dir>/checkpoints/<network>/           to go on from after a stop
@@ -12,6 +12,8 @@ include: "functions/train.smk"
 
 rule train_network:
     """Train one VB-Net on synthetic images and write it as a MONAI bundle."""
+    input:
+        heads=donor_heads,
     output:
         weights="{models}/{network}/models/model.pt",
         metadata="{models}/{network}/configs/metadata.json",

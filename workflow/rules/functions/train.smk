@@ -1,6 +1,12 @@
 """What the rules of stage train ask of the cohort, the configuration and each other."""
 
 
+def donor_heads(wildcards):
+    """The heads whose surroundings the brain network learns from."""
+    found = sorted(map(str, (ROOT / "resources" / "heads").glob("*.nii.gz")))
+    return found if wildcards.network == "brain" else []
+
+
 def finetune_scans():
     """The index entries that the rater of `finetune` has drawn."""
     rater = config.get("finetune", {}).get("rater")
