@@ -245,7 +245,7 @@ def test_of_the_network_s_outlines_tissue_counts_on_both_sides(monkeypatch, tmp_
         nib.save(nib.Nifti1Image(share / 2, affine), tmp_path / f"{name}.nii.gz")
     places = np.zeros(shape, np.uint8)
     places[5:25, 4:16, 4:16] = 1 + legend.names().index("bg")
-    monkeypatch.setattr(regions, "load_bundle", lambda *_: type("Bundle", (), {"title": "net"}))
+    monkeypatch.setattr(regions, "open_bundle", lambda *_: type("Bundle", (), {"title": "net"}))
     monkeypatch.setattr(regions, "from_network", lambda *_: places)
     x = np.broadcast_to(np.arange(30)[:, None, None] - 14.5, shape)
     monkeypatch.setattr(regions.Subject, "template_points", np.stack([x, x, x]))
