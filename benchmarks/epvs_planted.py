@@ -19,8 +19,7 @@ from scipy import ndimage
 
 from glymph.epvs.census import PROBABILITY, mask_of
 from glymph.epvs.segment import by_frangi, by_network, reading_of
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import load_bundle
+from glymph.networks.run import open_bundle
 from glymph.simulate.epvs import Tube, footprint
 from glymph.simulate.space import Grid
 
@@ -112,7 +111,7 @@ def main() -> None:
     labels = np.asarray(region.dataobj).astype(np.uint8)
     brain = np.asarray(nib.load(f"{stem}_desc-brain_mask.nii.gz").dataobj) > 0
     t1w, t2w = (np.asarray(i.dataobj, np.float32) for i in images.values())
-    bundle = load_bundle(folder_of("epvs", options.bundle), 2)
+    bundle = open_bundle("epvs", options.bundle, 2)
     methods = {
         "network": lambda a, b: (by_network(a, b, labels, bundle), reading_of(bundle)),
         "frangi 0.1": lambda a, b: (by_frangi(a, b, labels, 0.1), PROBABILITY),

@@ -27,8 +27,7 @@ from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
 from glymph.epvs.segment import by_frangi, by_network, reading_of
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import load_bundle
+from glymph.networks.run import open_bundle
 from glymph.train.images import ORDINARY, outside
 from glymph.train.samples import TOUCHED, whole_head
 
@@ -148,7 +147,7 @@ def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
 def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:
     """One head: its tallies by (setting, method), and (hits, objects) by kind of object."""
     tallies, detail = defaultdict(Tally), defaultdict(lambda: np.zeros(2, int))
-    bundle = load_bundle(folder_of("epvs", options.bundle), 1)
+    bundle = open_bundle("epvs", options.bundle, 1)
     head = whole_head(SEED + number, tubes_of(number))
     places = head.tissues.hull > 0.5, head.domain
     for name in SETTINGS if number < options.other_heads else ["ordinary"]:

@@ -29,8 +29,7 @@ from glymph.common.spaces import read_itk_affine
 from glymph.epvs import census
 from glymph.epvs.prepare import Grid, resample, scaled
 from glymph.epvs.segment import by_network, reading_of
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import load_bundle
+from glymph.networks.run import open_bundle
 
 POSES = {
     "as it lies": ((0, 0, 0), (0, 0, 0)),
@@ -57,7 +56,7 @@ def brain(stem: str) -> dict:
     from deepbet.bet import BrainExtraction
 
     theirs = array(BrainExtraction(no_gpu=True).run(t1w)[1]) > 0
-    mine = largest_filled(probability(t1w, load_bundle(folder_of("brain", None), 2)) > 0.5)
+    mine = largest_filled(probability(t1w, open_bundle("brain", None, 2)) > 0.5)
     dice = 2 * (mine & theirs).sum() / (mine.sum() + theirs.sum())
     sizes = nib.affines.voxel_sizes(t1w.affine)
     edges = [m & ~ndimage.binary_erosion(m) for m in (mine, theirs)]
@@ -180,7 +179,7 @@ def main() -> None:
     heads = files_of(options.results)
     if not heads:
         sys.exit(f"skipped: {options.results} holds no head of a run to epvs_census")
-    bundle = load_bundle(folder_of("epvs", options.bundle), 2)
+    bundle = open_bundle("epvs", options.bundle, 2)
     raters = dict(pair.split("=", 1) for pair in options.lesions)
     for prefix, stem in heads.items():
         row = brain(stem) | facts(stem) | steadiness(stem, bundle) | contrast_curve(stem, bundle)

@@ -28,7 +28,7 @@ CHANNELS = ("t1w", "t2w", "lines")
 """What the network of perivascular spaces may see, in this order: see `glymph.epvs.segment`."""
 _CHOICES = (list(CHANNELS[:2]), list(CHANNELS))
 ROLES = {
-    "epvs": {"dims": 2, "classes": 2, "channels": _CHOICES},
+    "epvs": {"dims": 2, "classes": 2},
     "regions": {"dims": 3, "inputs": 1, "classes": 4},
     "brain": {"dims": 3, "inputs": 1, "classes": 2},
 }
@@ -125,12 +125,12 @@ def settings_of(path: Path, role: str | None = None) -> dict:
     elif not isinstance(step, (int, float)) or not 0.2 <= step <= 10:
         wrong = "voxel_mm is not from 0.2 to 10"
     elif (channels := given.get("channels", list(CHANNELS[:2]))) not in _CHOICES:
-        wrong = f"channels is none of {' | '.join(', '.join(c) for c in _CHOICES)}"
+        wrong = f"channels is not a list of the first two or three of {', '.join(CHANNELS)}"
     elif network["dims"] == 2 and network.get("inputs") != len(channels):
         wrong = f"network_def.inputs is not the number of channels, {len(channels)}"
     elif not isinstance(given.get("shares", False), bool):
         wrong = "shares is neither true nor false"
-    elif role and (unlike := _unlike(role, network, channels)):
+    elif role and (unlike := _unlike(role, network)):
         wrong = f"this is no network for {role}: {unlike}"
     else:
         return {key: given.get(key) for key in USED} | {
@@ -141,14 +141,10 @@ def settings_of(path: Path, role: str | None = None) -> dict:
     raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
 
 
-def _unlike(role: str, network: dict, channels: list[str]) -> str:
+def _unlike(role: str, network: dict) -> str:
     """What of a network is not as its ``role`` wants it; empty where all is."""
-    wanted = dict(ROLES[role])
-    seen = wanted.pop("channels", [channels])
-    if channels not in seen:
-        return f"channels is not {' or '.join(', '.join(choice) for choice in seen)}"
-    others = [f"{key} is not {value}" for key, value in wanted.items() if network.get(key) != value]
-    return ", ".join(others)
+    wanted = ROLES[role].items()
+    return ", ".join(f"{key} is not {value}" for key, value in wanted if network.get(key) != value)
 
 
 def _are_sides(sides, dims: int) -> bool:

@@ -8,13 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from glymph.common.errors import Fault, brief
-from glymph.networks.bundle import (
-    PLANES,
-    check_weights,
-    folder_of,
-    settings_of,
-    title_of,
-)
+from glymph.networks.bundle import PLANES, check_weights, folder_of, settings_of, title_of
 
 BATCH = 24
 LEAST = 1e-6

@@ -45,11 +45,14 @@ class Maps:
 
     def at(self, name: str, mni: np.ndarray, order: int = 1) -> np.ndarray:
         """Map ``name`` at MNI points (..., 3); beyond the grid there is no brain."""
-        voxels = np.moveaxis(apply_affine(np.linalg.inv(self.affine), mni), -1, 0)
         mode = "nearest" if name in ("depth", "ventricle") else "constant"
-        return ndimage.map_coordinates(
-            getattr(self, name), voxels.astype(np.float32), order=order, mode=mode
-        )
+        voxels = voxels_of(self.affine, mni)
+        return ndimage.map_coordinates(getattr(self, name), voxels, order=order, mode=mode)
+
+
+def voxels_of(affine: np.ndarray, mni: np.ndarray) -> np.ndarray:
+    """Voxels (3, ..., float32) of the grid ``affine`` at MNI points (..., 3)."""
+    return np.moveaxis(apply_affine(np.linalg.inv(affine), mni), -1, 0).astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -16,8 +16,7 @@ from scipy import ndimage
 
 from glymph.common.images import array
 from glymph.common.registry import RESOURCES
-from glymph.common.spaces import apply_affine
-from glymph.train.anatomy import Maps, make_maps, smooth_noise
+from glymph.train.anatomy import Maps, make_maps, smooth_noise, voxels_of
 
 FOLDER = RESOURCES / "heads"
 NAMES = ("colin27", "mean")
@@ -42,15 +41,13 @@ class Donor:
 
     def at(self, mni: np.ndarray) -> np.ndarray:
         """Signal at MNI points (..., 3); air beyond the image."""
-        voxels = np.moveaxis(apply_affine(np.linalg.inv(self.affine), mni), -1, 0)
-        return ndimage.map_coordinates(self.signal, voxels.astype(np.float32), order=1)
+        return ndimage.map_coordinates(self.signal, voxels_of(self.affine, mni), order=1)
 
     def away(self, mni: np.ndarray) -> np.ndarray:
         """Unit vectors (..., 3) away from the brain at MNI points."""
-        voxels = np.moveaxis(apply_affine(np.linalg.inv(self.maps.affine), mni), -1, 0)
+        voxels = voxels_of(self.maps.affine, mni)
         found = [
-            ndimage.map_coordinates(part, voxels.astype(np.float32), order=1, mode="nearest")
-            for part in self.outward
+            ndimage.map_coordinates(part, voxels, order=1, mode="nearest") for part in self.outward
         ]
         return np.stack(found, -1)
 

@@ -122,7 +122,7 @@ def render_pair(rng, tissues: Tissues, contents: Contents, taken: Acquisition):
     level = levels_t1w(rng)
     t1w = _signal(rng, tissues, contents, taken, level, inverse=True)
     blur = taken.blur_mm / tissues.voxel_mm
-    pair = [normalised(rng, acquire(rng, t1w, blur, taken.noise_t1w, taken.kept), tissues)]
+    pair = [_scaled(rng, acquire(rng, t1w, blur, taken.noise_t1w, taken.kept), tissues)]
     clear = _clearness(contents, taken.contrast * (1 - level["csf"]), blur, taken.noise_t1w)
     if not taken.t2w:
         return np.stack([*pair, np.full_like(pair[0], -1)]).astype(np.float32), clear
@@ -134,7 +134,7 @@ def render_pair(rng, tissues: Tissues, contents: Contents, taken: Acquisition):
         direction *= taken.shift_mm / tissues.voxel_mm / np.linalg.norm(direction)
         t2w = ndimage.shift(t2w, direction, order=1, mode="nearest")
     blur = taken.blur_t2w_mm / tissues.voxel_mm
-    pair.append(normalised(rng, acquire(rng, t2w, blur, taken.noise_t2w, taken.kept), tissues))
+    pair.append(_scaled(rng, acquire(rng, t2w, blur, taken.noise_t2w, taken.kept), tissues))
     height = taken.contrast * taken.t2w_contrast * (1 - level["wm"]) / max(taken.slice_mm, 1.0)
     clear = np.hypot(clear, _clearness(contents, height, blur, taken.noise_t2w))
     return np.stack(pair).astype(np.float32), clear
@@ -235,7 +235,7 @@ def smooth_or_white(rng, shape, grain: float) -> np.ndarray:
     return smooth_noise(rng, shape, grain)
 
 
-def normalised(rng, image: np.ndarray, tissues: Tissues) -> np.ndarray:
+def _scaled(rng, image: np.ndarray, tissues: Tissues) -> np.ndarray:
     """[-1, 1] between the brain's 1st and 99th percentile, with the spread that masks give."""
     brain = tissues.hull > 0.5
     if brain.sum() < 100:

@@ -13,8 +13,7 @@ from glymph.common.provenance import file_hash
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.epvs.prepare import Grid, resample
-from glymph.networks.bundle import folder_of
-from glymph.networks.run import load_bundle
+from glymph.networks.run import load_bundle, open_bundle
 from glymph.train.bundle import draw_curve, write_bundle
 from glymph.train.finetune import Example, check_base, judge, make_task
 from glymph.train.fit import device_of, train
@@ -28,7 +27,7 @@ def main(snakemake):
         )
     files = (params.subjects, source.t1w, source.t2w, source.labels, source.masks)
     examples = [_example(*one) for one in zip(*files, strict=True)]
-    base = load_bundle(folder_of("epvs", params.base), snakemake.threads)
+    base = open_bundle("epvs", params.base, snakemake.threads)
     check_base(base)
     network = {k: v for k, v in base.settings["network_def"].items() if k != "_target_"}
     task, held_out = make_task(examples, base.net.state_dict(), network, params.settings)
