@@ -7,7 +7,16 @@ import pandas as pd
 import pytest
 
 from glymph.inputs.people import Row, left_out
-from glymph.stats.analysed import IDENTITY, cleaned, read, select, settle
+from glymph.stats.analysed import (
+    IDENTITY,
+    as_called,
+    cleaned,
+    metrics_by_name,
+    names_in,
+    read,
+    select,
+    settle,
+)
 
 SETTINGS = {
     "groups": [], "metrics": ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3"],
@@ -51,7 +60,10 @@ def make(tmp_path):
         path = tmp_path / "metrics.tsv"
         frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
         settings = SETTINGS | changes
-        table, notes = cleaned(read(path, columns or {}), settings["metrics"], ranges or {})
+        table = metrics_by_name(read(path, columns or {}))
+        settings, called = as_called(settings, table)
+        table, notes = cleaned(table, names_in(settings, table), ranges or {})
+        notes = [*called, *notes]
         rows = [Row.of(*one) for one in table[IDENTITY].itertuples(index=False)]
         out = left_out(rows, [], exclude)
         cohort = select(table, settle(table, settings, []), settings, out)

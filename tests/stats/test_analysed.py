@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from glymph.common.errors import BadInput
 from glymph.stats.analysed import (
@@ -16,9 +17,11 @@ from glymph.stats.analysed import (
     settle,
     without_rejected,
 )
+from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import beyond_ratio
 from glymph.stats.discrimination import all_sets
 from glymph.stats.harmonise import combat
+from glymph.stats.longitudinal import mixed_models
 from glymph.stats.mediation import mediate
 from glymph.stats.tables import write
 from tests.stats.conftest import SETTINGS, draw
@@ -230,6 +233,17 @@ def test_combat_says_why_it_cannot(make):
     assert "no ComBat" in notes[0]
 
 
+def test_combat_names_whom_it_could_not_harmonise_and_for_want_of_what(make):
+    frame = draw({"AD": 12, "NC": 12})
+    frame["site"] = ["a", "b"] * 12
+    frame.loc[:11, "alps_native_mean"] = np.nan
+    cohort, _ = make(frame, site="combat")
+    harmonised, notes = combat(cohort.frame, cohort.plan)
+    assert harmonised["epvs_total_volume_mm3"].isna().sum() == 12
+    assert "12 subjects could not be harmonised" in notes[1] and "sub-AD009 ..." in notes[1]
+    assert "lacking most often: alps_native_mean (12)" in notes[1]
+
+
 def test_rejected_items_leave_and_change_nothing_else():
     frame = pd.DataFrame(
         {"participant_id": ["sub-1", "sub-2", "sub-3"], "session_id": [None, None, "ses-a"],
@@ -372,3 +386,111 @@ def test_what_mediation_names_is_carried_and_is_no_metric(make):
     (words,) = mediate(cohort.frame, cohort.plan, settings | {
         "mediation": [triple | {"from": "sex"}]})  # fmt: skip
     assert words["reason"] == "sex is a category, and numbers are needed"
+
+
+@pytest.mark.parametrize("case", [str.lower, str.title, str.upper])
+def test_names_of_the_configuration_hold_in_any_case(make, case):
+    frame = draw({"AD": 8, "NC": 8})
+    frame["sex"] = [1, 2] * 8
+    frame["mmse"] = frame["mmse"].astype(float)
+    frame.loc[[0, 1, 2], "mmse"] = [-9, 99, 12]
+    frame.loc[0, "age"] = 999
+    cohort, _ = make(
+        frame, scores=[case("mmse")], covariates=[case("age"), case("sex")],
+        categorical=[case("sex")], moderators=[case("group"), case("sex")],
+        metrics=["alps_native_mean"], features={}, mediation=[],
+    )  # fmt: skip
+    plan = cohort.plan
+    assert (plan.scores, plan.covariates) == (["mmse"], ["age", "sex"])
+    assert (plan.categorical, plan.moderators) == (["sex"], ["group", "sex"])
+    assert cohort.frame["mmse"].isna().sum() == 2 and cohort.frame["age"].isna().sum() == 1
+    said = " ".join(cohort.notes)
+    assert "mmse is -9" in said and "age is 999" in said and "not in the table" not in said
+
+
+def test_a_column_of_ones_own_is_found_in_any_case(make):
+    frame = draw({"AD": 8, "NC": 8}).assign(Apoe=[33, 34] * 8)
+    cohort, _ = make(frame, covariates=["apoe"], categorical=["APOE"])
+    assert cohort.plan.covariates == cohort.plan.categorical[:1] == ["Apoe"]
+    assert "apoe is taken as the table's column Apoe" in cohort.notes
+    cohort, _ = make(frame, covariates=["age"], categorical=["apoee"])
+    assert "stats.categorical names apoee, and no covariate or moderator is called so" in (
+        cohort.notes
+    )
+
+
+def test_sites_that_are_numbers_are_categories_whatever_else_is_configured(make):
+    frame = draw({"AD": 8, "NC": 8}).assign(site=[1, 2, 3, 1] * 4)
+    cohort, _ = make(frame, site="covariate", categorical=["sex"])
+    assert "site" in cohort.plan.covariates and "site" in cohort.plan.categorical
+    assert not any("holds words" in note for note in cohort.notes)
+
+
+Z_SCORES = stats.norm.ppf(np.linspace(0.03, 0.97, 16))
+
+
+@pytest.mark.parametrize(
+    ("values", "code", "missing"),
+    [
+        (np.linspace(1.2, 1.7, 16), 999, True),
+        (np.linspace(1.2, 1.7, 16), -9, True),
+        (np.linspace(1.2, 1.7, 16), 9.99, True),
+        (np.linspace(1.2, 1.7, 16), 2.4, False),  # far off, and no such number
+        (np.linspace(18, 42, 16), 99, True),
+        (np.linspace(18, 42, 16), -1, True),
+        (np.linspace(40, 97, 16), 99, False),  # a score of at most 100
+        (Z_SCORES, -1, False),
+        (Z_SCORES, -9, True),
+        (Z_SCORES, -99, True),
+        (np.array([0.0] * 12 + [0.5, 4, 10, 18]), 99, True),
+        (np.linspace(300, 1200, 16), 999, False),
+    ],
+)
+def test_codes_for_missing_in_columns_of_ones_own(make, values, code, missing):
+    frame = draw({"AD": 9, "NC": 8}).assign(mine=[*values, code])
+    cohort, _ = make(frame, covariates=["mine"], metrics=["alps_native_mean"])
+    assert cohort.frame["mine"].isna().sum() == missing
+    assert any("mine is" in note for note in cohort.notes) == missing
+
+
+def test_an_alps_index_of_nought_is_missing_and_a_count_of_99_is_none(make):
+    frame = draw({"AD": 8, "NC": 8})
+    frame.loc[0, "alps_native_mean"] = 0
+    frame["epvs_bg_count"] = [99, *range(15)]
+    cohort, _ = make(frame, metrics=["alps_native_mean", "epvs_bg_count"])
+    assert cohort.frame["alps_native_mean"].isna().sum() == 1
+    assert cohort.frame["epvs_bg_count"].max() == 99
+
+
+def test_one_sex_written_two_ways_is_one(make):
+    frame = draw({"AD": 8, "NC": 8})
+    frame["sex"] = ["M", "F", "male", "Female", "m", "F", "M", "F"] * 2
+    cohort, _ = make(frame)
+    assert set(cohort.frame["sex"]) == {"M", "F"}
+    said = " ".join(cohort.notes)
+    assert "sex: M, m, male are taken as M" in said and "Female" in said
+
+
+def test_an_infinite_value_is_named(make):
+    frame = draw({"AD": 8, "NC": 8})
+    frame["alps_native_mean"] = frame["alps_native_mean"].astype(object)
+    frame.loc[0, "alps_native_mean"] = "inf"
+    cohort, _ = make(frame)
+    assert cohort.frame["alps_native_mean"].isna().sum() == 1
+    assert "alps_native_mean: 'inf' is not a number and counts as missing" in cohort.notes
+
+
+def test_no_metric_is_adjusted_for_itself(make):
+    frame = draw({"AD": 12, "NC": 12})
+    frame["brain_volume_mm3"] = np.random.default_rng(0).normal(1e6, 5e4, 24)
+    both = pd.concat([frame.assign(session_id=f"ses-{k}", age=frame["age"] + k) for k in (1, 2)])
+    both["brain_volume_mm3"] += np.random.default_rng(1).normal(0, 1e4, 48)
+    chosen = {"metrics": ["brain_volume_mm3"], "covariates": ["age", "brain_volume_mm3"]}
+    alone = {"metrics": ["brain_volume_mm3"], "covariates": ["age"]}
+    results = []
+    for settings in (chosen, alone):
+        cohort, full = make(both, features={}, mediation=[], **settings)
+        tests = compare_all(cohort.frame, cohort.plan, full)["tests"]
+        results.append([tests, mixed_models(cohort.everything, cohort.plan)])
+    assert results[0][0][0]["test"] == "ANCOVA"
+    assert results[0] == results[1]

@@ -158,8 +158,8 @@ def has_groups():
     """Whether there is anything to compare: a table made elsewhere, or participants with groups."""
     if config["metrics_table"]:
         return True
-    people = COHORT.participants.rows.values() if COHORT.participants else []
-    return any(person.get("group") for person in people)
+    people = COHORT.participants
+    return bool(people) and any(people.of(scan.unit).get("group") for scan in COHORT.scans)
 
 
 def code(script):

@@ -48,7 +48,7 @@ rule stats_cohort:
             "sessions",
             "site",
         ),
-        columns=config["participants"]["columns"],
+        columns=columns_of_the_table(),
         groups=config["participants"]["groups"],
         ranges=config["participants"]["ranges"],
         left_out=COHORT.left_out if config["metrics_table"] else {},

@@ -20,6 +20,17 @@ from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
 CODES, FAR = (99, 999, 9999, 99999, 88, 888, 8888), 20
 """Numbers that studies write for "missing", and how far above the plausible they give it away."""
+MAYBE_CODES = (*CODES, 9.99, 99.9, 99.99, 999.9, -1, -9, -88, -99, -888, -999, -8888, -9999)
+"""Such numbers in columns of which nothing is known; -1 only where no other value is negative."""
+FAR_OFF = 6.0
+"""Robust standard deviations from the median beyond which such a number stands alone; it lies twice
+as far out as any other value too."""
+SPELLED = ({"m", "male"}, {"f", "female"})
+"""Words that mean one sex."""
+LEAST_OTHERS = 5
+"""Values without which nothing is said of what is far from them."""
+NAMING = ("metrics", "scores", "covariates", "categorical", "moderators")
+"""Lists of columns among the settings; `features` and `mediation` hold names too."""
 MOST_CELLS = 10
 """Of one column that notes name one by one."""
 WHOLE = "all"
@@ -70,6 +81,10 @@ class Plan:
     moderators: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     basis: str = ""
+
+    def beside(self, *names: str) -> list[str]:
+        """The covariates without ``names``: nothing is adjusted for itself."""
+        return [name for name in self.covariates if name not in names]
 
     @property
     def columns(self) -> list[str]:
@@ -166,22 +181,61 @@ def _tidy(cell: str) -> str | None:
     return None if cell.lower() in MISSING else cell
 
 
+def metrics_by_name(frame: pd.DataFrame) -> pd.DataFrame:
+    """``frame`` with the registry's names for metrics that a table writes in another case."""
+    wanted = {find_column(list(frame), name): name for name in metrics() if name not in frame}
+    return frame.rename(columns={old: new for old, new in wanted.items() if old})
+
+
+def as_called(settings: dict, frame: pd.DataFrame) -> tuple[dict, list[str]]:
+    """``settings`` with the names of columns as ``frame`` has them, whatever their case, and notes.
+
+    Columns of variables and metrics are called as these are (`read`, `metrics_by_name`), however
+    the configuration writes them: so their range, kind and role hold. Names that nothing fits stay.
+    """
+    notes = {}
+
+    def called(name: str) -> str:
+        found = find_column(list(frame), name)
+        if found != name:  # a column of one's own that is called just so keeps its name
+            found = find_column([v for v in variables() if v in frame], name) or found
+        if found and found != name:
+            notes[name] = f"{name} is taken as the table's column {found}"
+        return found or name
+
+    changed = {k: [called(n) for n in settings[k]] for k in NAMING if k in settings}
+    if "features" in settings:
+        changed["features"] = {k: [called(n) for n in v] for k, v in settings["features"].items()}
+    if "mediation" in settings:
+        changed["mediation"] = [
+            {role: called(n) for role, n in triple.items()} for triple in settings["mediation"]
+        ]
+    return {**settings, **changed}, list(notes.values())
+
+
+def names_in(settings: dict, frame: pd.DataFrame) -> list[str]:
+    """The columns that ``settings`` (`as_called`) name and those that stand in for them, each
+    once."""
+    sets = feature_sets(settings["features"], frame)
+    named = [settings[k] for k in NAMING if k != "categorical"]
+    named += [list(triple.values()) for triple in settings["mediation"]]
+    named += [*settings["features"].values(), *sets.values()]
+    return list(dict.fromkeys(name for names in named for name in names))
+
+
 def cleaned(frame: pd.DataFrame, wanted: list[str], ranges: dict) -> tuple[pd.DataFrame, list[str]]:
-    """``frame`` with the ``wanted`` columns called so whatever their case, and without values of
-    `registry.variables` that cannot be; notes on both.
+    """``frame`` without values of the ``wanted`` columns and of `registry.variables` that cannot
+    be, and notes on them.
 
     ``ranges`` replaces the registry's. Raises `BadInput` for a variable that is a number of which
     no value is one.
     """
-    alike = {find_column(list(frame), name): name for name in wanted if name not in frame}
-    alike.pop(None, None)
-    frame = frame.rename(columns=alike)
-    notes = [f"the table's column {old} is taken as {new}" for old, new in alike.items()]
+    frame, notes = frame.copy(), []
     comma = [n for n in wanted if n in frame and _comma(frame[n])]
     if comma:
         raise BadInput(f"column {comma[0]} has numbers with a comma", "", "write them with a point")
-    for name in (n for n in wanted if n in frame and n in metrics()):
-        notes += _without_codes(frame, metrics()[name])
+    for name in (n for n in wanted if n in frame and n not in variables()):
+        notes += _without_codes(frame, name, metrics().get(name))
     for name, variable in variables().items():
         if name not in frame:
             continue
@@ -196,33 +250,79 @@ def cleaned(frame: pd.DataFrame, wanted: list[str], ranges: dict) -> tuple[pd.Da
             )  # fmt: skip
         said = [f"{frame.loc[i, 'participant_id']}: {name} {cell.problem}"
                 for i, cell in cells.items() if cell.problem]  # fmt: skip
-        notes += said[:MOST_CELLS] + _spellings(name, values)
-        notes += [f"{name}: {len(said)} cells in all"] if len(said) > MOST_CELLS else []
+        if name == "sex":
+            values, folded = _one_word_each(values)
+            said += folded
+        notes += _at_most(said, name) + _spellings(name, values)
         texts = [v if isinstance(v, str) or v is None else f"{v:.10g}" for v in values]
         frame[name] = pd.Series(texts, frame.index, dtype=object)
     return frame, notes
 
 
-def _without_codes(frame: pd.DataFrame, metric: Metric) -> list[str]:
-    """Take values out of a metric's column, in place, that stand for "missing": negative where none
-    can be, or 99, 999 ... far above what is plausible. Raises `BadInput` for words alone."""
-    text = frame[metric.name].copy()
+def _at_most(said: list[str], name: str) -> list[str]:
+    more = [f"{name}: {len(said)} cells in all"] if len(said) > MOST_CELLS else []
+    return said[:MOST_CELLS] + more
+
+
+def _one_word_each(values: list) -> tuple[list, list[str]]:
+    """``values`` of sex with one word for each, the commonest, and a note where several meant one
+    (M, Male): they would be categories of their own."""
+    notes = []
+    for meant in SPELLED:
+        words = [v for v in values if isinstance(v, str) and v.lower() in meant]
+        kinds = sorted(set(words))
+        if len(kinds) > 1:
+            chosen = max(kinds, key=words.count)
+            notes.append(f"sex: {', '.join(kinds)} are taken as {chosen}")
+            values = [chosen if v in kinds else v for v in values]
+    return values, notes
+
+
+def _without_codes(frame: pd.DataFrame, name: str, metric: Metric | None) -> list[str]:
+    """Take values out of a column, in place, that stand for "missing"; notes on them.
+
+    Of a ``metric``: negative where none can be, an ALPS index of 0, 99, 999 ... far above what is
+    plausible. Of this and of any other column: such numbers that lie far from all others. Raises
+    `BadInput` for a metric of words alone.
+    """
+    text = frame[name].copy()
     numbers = pd.to_numeric(text, errors="coerce")
-    if text.notna().any() and numbers.isna().all():
+    low, high = metric.plausible if metric else (None, None)
+    if metric and text.notna().any() and numbers.isna().all():
         raise BadInput(
-            f"column {metric.name} holds no number: '{short(text.dropna().iloc[0])}' and so on", "",
+            f"column {name} holds no number: '{short(text.dropna().iloc[0])}' and so on", "",
             "write numbers with a point, or take the metric out of stats.metrics",
         )  # fmt: skip
-    low, high = metric.plausible
-    wrong = (numbers < 0) & (low is not None and low >= 0)
+    wrong = _far_from_others(numbers) & (numbers > (high if high is not None else -np.inf))
+    if low is not None and low >= 0:
+        wrong |= numbers < 0
+    if metric and metric.stage == "alps" and low is not None and low > 0:
+        wrong |= numbers == 0  # a ratio of diffusivities
     if high is not None:
         wrong |= numbers.isin(CODES) & (numbers > FAR * high)
-    frame.loc[wrong, metric.name] = None
-    return [
-        f"{frame.loc[i, 'participant_id']}: {metric.name} is {text[i]}, which cannot be; taken as "
-        "missing"
+    frame.loc[wrong, name] = None
+    said = [
+        f"{frame.loc[i, 'participant_id']}: {name} is {text[i]}, which cannot be; taken as missing"
         for i in frame.index[wrong]
-    ][:MOST_CELLS]
+    ]
+    return _at_most(said, name)
+
+
+def _far_from_others(numbers: pd.Series) -> pd.Series:
+    """Which ``numbers`` are of `MAYBE_CODES` and lie by themselves (bool).
+
+    -1 or -9 where nothing else is negative; otherwise beyond `FAR_OFF` and twice as far out as all
+    that are no such numbers.
+    """
+    maybe = numbers.isin(MAYBE_CODES)
+    others = numbers[~maybe & np.isfinite(numbers)]
+    if len(others) < LEAST_OTHERS:
+        return maybe & False
+    middle = others.median()
+    spread = 1.4826 * (others - middle).abs().median()
+    alone = (numbers - middle).abs() > FAR_OFF * spread
+    alone &= np.where(numbers > 0, numbers > 2 * others.max(), numbers < 2 * min(others.min(), 0))
+    return maybe & ((others.min() >= 0) & (numbers < 0) | alone & (numbers != -1))
 
 
 def without_rejected(
@@ -271,7 +371,9 @@ def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
     covariates = columns["covariates"]
     people = dict.fromkeys([*covariates, *(n for n in columns["moderators"] if n != "group")])
     categorical = [
-        name for name in people if name in settings["categorical"] or not _numeric(frame[name])
+        name
+        for name in people
+        if name in settings["categorical"] or name == "site" or not _numeric(frame[name])
     ]
     wider = [v for m in columns["metrics"] for v in [*alps_versions(m), ratio_of(m)]] + features
     named = [name for triple in settings["mediation"] for name in triple.values()]
@@ -325,7 +427,7 @@ def said_sets(sets: dict[str, list[str]], wished: dict[str, list[str]]) -> list[
         lacking = f"the table has no {' or '.join(wished[name])}"
         if not have:
             found.append(f"the features {name} could not be used: {lacking}")
-        elif not set(have) & set(wished[name]):
+        elif not {n.lower() for n in have} & {n.lower() for n in wished[name]}:
             found.append(f"the features {name} are {', '.join(have)}: {lacking}")
     return found
 
@@ -425,7 +527,12 @@ def select(
     ]  # fmt: skip
     notes += [
         f"{name} holds words and is taken as a category"
-        for name in plan.categorical if name not in settings["categorical"]
+        for name in plan.categorical
+        if name not in settings["categorical"] and not _numeric(frame[name])
+    ]  # fmt: skip
+    notes += [
+        f"stats.categorical names {name}, and no covariate or moderator is called so"
+        for name in settings["categorical"] if name not in {*plan.columns, *variables()}
     ]  # fmt: skip
     for name in plan.columns:
         if name not in plan.categorical:
@@ -546,5 +653,5 @@ def _numeric(column: pd.Series) -> bool:
 def _numbers(column: pd.Series) -> tuple[pd.Series, list[str]]:
     """The column as floats, infinite ones missing, and the entries that are no numbers."""
     numbers = pd.to_numeric(column, errors="coerce")
-    wrong = column[numbers.isna() & column.notna()].unique()
+    wrong = column[~np.isfinite(numbers) & column.notna()].unique()
     return numbers.where(np.isfinite(numbers)).astype(float), sorted(map(str, wrong))

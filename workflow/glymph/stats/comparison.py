@@ -75,7 +75,7 @@ def compare(frame: pd.DataFrame, metric: str, plan: Plan, settings: dict) -> dic
     test, reason = choose(row, why_not, settings)
     row |= {"test": test, "reason": reason}
     if test == "ANCOVA":
-        complete = have.dropna(subset=plan.covariates)
+        complete = have.dropna(subset=plan.beside(metric))
         values = [complete.loc[complete["group"] == g, metric].to_numpy(float) for g in present]
         row |= {"n": len(complete), "missing": len(frame) - len(complete)}
         row |= {"statistic": model.f, "df1": model.df1, "df2": model.df2, "p": model.p}
@@ -142,12 +142,13 @@ def ancova(have: pd.DataFrame, metric: str, present: list[str], plan: Plan) -> A
     Without interactions type II asks what the groups explain beyond the covariates. Subjects
     without a covariate are left out. Raises `NotComputable`.
     """
-    complete = have.dropna(subset=plan.covariates)
+    covariates = plan.beside(metric)
+    complete = have.dropna(subset=covariates)
     sizes = [int((complete["group"] == g).sum()) for g in present]
     if min(sizes) < 1:
         empty = present[int(np.argmin(sizes))]
         raise NotComputable(f"no subject of group {empty} has all covariates")
-    design = covariate_design(complete, plan.covariates, plan.categorical)
+    design = covariate_design(complete, covariates, plan.categorical)
     groups = indicators(complete["group"], present)
     check_estimable(design.matrix, groups)
     y = complete[metric].to_numpy(float)

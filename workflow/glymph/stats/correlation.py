@@ -74,7 +74,7 @@ def with_scores(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
     for name, part in _everywhere(frame, plan):
         found = [
             {"group": name} | partial_correlation(
-                part, metric, score, [c for c in plan.covariates if c not in (metric, score)],
+                part, metric, score, plan.beside(metric, score),
                 plan.categorical, settings["correlation"],
             )
             for score in plan.scores
@@ -101,7 +101,7 @@ def beyond_ratio(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
                 ratio = ratio_of(x)
                 if ratio not in frame:
                     continue
-                covariates = [c for c in plan.covariates if c not in (x, score)]
+                covariates = plan.beside(x, score)
                 covariates += [ratio] if given != "covariates" else []
                 found.append({"group": name, "given": given} | partial_correlation(
                     part.dropna(subset=[ratio]), x, score, covariates, plan.categorical,
@@ -118,10 +118,17 @@ def alps_with_epvs(frame: pd.DataFrame, plan: Plan) -> list[dict]:
     epvs = [m for m in plan.metrics if m.startswith("epvs_")]
     rows = []
     for name, part in _everywhere(frame, plan):
-        for kind, covariates in (("plain", []), ("partial", plan.covariates)):
+        for kind in ("plain", "partial"):
             found = [
                 {"group": name, "kind": kind}
-                | partial_correlation(part, a, e, covariates, plan.categorical, "spearman")
+                | partial_correlation(
+                    part,
+                    a,
+                    e,
+                    plan.beside(a, e) if kind == "partial" else [],
+                    plan.categorical,
+                    "spearman",
+                )
                 for a in alps
                 for e in epvs
             ]

@@ -39,7 +39,8 @@ def rates(frame: pd.DataFrame, plan: Plan, site: str = "none") -> list[dict]:
 
 
 def _rates(frame: pd.DataFrame, plan: Plan, metric: str) -> list[dict]:
-    part = frame.dropna(subset=[metric, *plan.covariates])
+    covariates = plan.beside(metric)
+    part = frame.dropna(subset=[metric, *covariates])
     y = part[metric].to_numpy(float)
     present = [g for g in plan.groups if (part["group"] == g).any()]
     if len(present) < 2:
@@ -49,7 +50,7 @@ def _rates(frame: pd.DataFrame, plan: Plan, metric: str) -> list[dict]:
     for group in present:
         if not y[(part["group"] == group).to_numpy()].any():
             raise NotComputable(f"no subject of group {group} has any")
-    terms = covariate_design(part, plan.covariates, plan.categorical).matrix
+    terms = covariate_design(part, covariates, plan.categorical).matrix
     groups = indicators(part["group"], present)
     check_estimable(terms, groups)
     matrix = np.column_stack([terms, groups])

@@ -13,6 +13,8 @@ from glymph.stats.design import NotComputable, check_estimable, covariate_design
 
 LEAST = 3
 """Subjects that a site needs."""
+MOST_NAMES = 10
+"""Subjects that a note names one by one."""
 
 
 def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
@@ -31,7 +33,7 @@ def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
         return frame, ["no ComBat: the table has no column site"]
     wanted = list(dict.fromkeys([*plan.metrics, *plan.also]))
     varying = [m for m in wanted if frame[m].nunique() > 1]
-    covariates = [c for c in plan.covariates if c != "site"]
+    covariates = plan.beside("site")
     usable = frame[[*varying, *covariates, "site"]].notna().all(axis=1)
     sizes = frame.loc[usable, "site"].value_counts()
     if len(sizes) < 2 or sizes.min() < LEAST or len(varying) < 2:
@@ -61,6 +63,19 @@ def combat(frame: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[str]]:
     changed.loc[:, varying] = np.nan
     changed.loc[usable, varying] = found.T
     notes = [f"metrics harmonised by ComBat over {len(sizes)} sites, groups and covariates kept"]
-    if (~usable).any():
-        notes.append(f"{int((~usable).sum())} subjects could not be harmonised (missing values)")
-    return changed, notes
+    return changed, notes + _said_lacking(frame[~usable], [*varying, *covariates, "site"])
+
+
+def _said_lacking(frame: pd.DataFrame, needed: list[str]) -> list[str]:
+    """Who could not be harmonised, and what most of them lack: one column that few have takes all
+    metrics from everybody else."""
+    if frame.empty:
+        return []
+    lacking = frame[needed].isna().sum().sort_values(ascending=False, kind="stable")
+    most = ", ".join(f"{name} ({n})" for name, n in lacking[lacking > 0].head(3).items())
+    names = frame["participant_id"] + ("_" + frame["session_id"].astype("string")).fillna("")
+    who = ", ".join(names.head(MOST_NAMES)) + (" ..." if len(names) > MOST_NAMES else "")
+    return [
+        f"{len(frame)} subjects could not be harmonised, so none of their metrics counts: {who}; "
+        f"lacking most often: {most} (take such a metric out of stats.metrics)"
+    ]

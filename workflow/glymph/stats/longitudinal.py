@@ -44,13 +44,14 @@ def mixed_model(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
 
 
 def _fit(frame: pd.DataFrame, metric: str, plan: Plan) -> list[dict]:
-    have = frame.dropna(subset=[metric, *plan.covariates])
+    covariates = plan.beside(metric)
+    have = frame.dropna(subset=[metric, *covariates])
     repeated = have["participant_id"].duplicated(keep=False)
     subjects = have.loc[repeated, "participant_id"].nunique()
     if subjects < 2:
         raise NotComputable(f"{subjects} subjects have more than one session with this metric")
     present = [g for g in plan.groups if (have["group"] == g).any()]
-    design = covariate_design(have, plan.covariates, plan.categorical)
+    design = covariate_design(have, covariates, plan.categorical)
     column = YEARS if have[YEARS].notna().all() else NUMBER
     if have[column].isna().any():
         raise NotComputable("the order of sessions is not known")

@@ -45,7 +45,7 @@ def mediate(frame: pd.DataFrame, plan: Plan, settings: dict) -> list[dict]:
 
 
 def _paths(frame: pd.DataFrame, plan: Plan, names: tuple[str, str, str], seed: int) -> list[dict]:
-    covariates = [c for c in plan.covariates if c not in names]
+    covariates = plan.beside(*names)
     part = frame.dropna(subset=[*names, *covariates])
     x, m, y = (standardised(part[name]) for name in names)
     terms = covariate_design(part, covariates, plan.categorical).matrix

@@ -31,7 +31,7 @@ def nested(frame: pd.DataFrame, plan: Plan) -> list[dict]:
     """
     rows = []
     for score, metric in product(plan.scores, plan.metrics):
-        covariates = [c for c in plan.covariates if c not in (metric, score)]
+        covariates = plan.beside(metric, score)
         part = frame.dropna(subset=[metric, score, *covariates])
         before = 0.0
         for model, terms in _models(part, plan, covariates).items():
@@ -145,7 +145,7 @@ def moderated(frame: pd.DataFrame, plan: Plan) -> tuple[list[dict], list[dict]]:
 
 def _moderation(frame: pd.DataFrame, plan: Plan, metric: str, score: str, moderator: str):
     """The row of the interaction, and those of the simple slopes."""
-    covariates = [c for c in plan.covariates if c not in (metric, score, moderator)]
+    covariates = plan.beside(metric, score, moderator)
     part = frame.dropna(subset=[metric, score, moderator, *covariates])
     x, y = standardised(part[metric]), standardised(part[score])
     coded, levels = _levels(part[moderator], plan, moderator)

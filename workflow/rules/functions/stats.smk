@@ -39,6 +39,11 @@ def statistics_definitions():
     ]
 
 
+def columns_of_the_table():
+    """The columns of people's variables in the table; that of this run has them by their names."""
+    return config["participants"]["columns"] if config["metrics_table"] else {}
+
+
 STATS = f"{OUT}/group/stats"
 
 

@@ -6,32 +6,36 @@ from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.sidecars import write_json
 from glymph.common.tables import read_tsv
-from glymph.stats.analysed import cleaned, feature_sets, read, select, settle, without_rejected
+from glymph.stats.analysed import (
+    as_called,
+    cleaned,
+    metrics_by_name,
+    names_in,
+    read,
+    select,
+    settle,
+    without_rejected,
+)
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 
 
 def main(snakemake):
     params, out = snakemake.params, snakemake.output
-    settings = params.settings
-    frame = read(snakemake.input.table, params.columns)
-    sets = feature_sets(settings["features"], frame)
-    features = sum([*settings["features"].values(), *sets.values()], [])
-    named = [settings[k] for k in ("metrics", "scores", "covariates", "moderators")]
-    named += [list(triple.values()) for triple in settings["mediation"]]
-    wanted = list(dict.fromkeys(sum(named, []) + features))
-    frame, cells = cleaned(frame, wanted, params.ranges)
+    frame = metrics_by_name(read(snakemake.input.table, params.columns))
+    settings, called = as_called(params.settings, frame)
+    frame, cells = cleaned(frame, names_in(settings, frame), params.ranges)
     frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
     plan = settle(frame, settings, params.groups)
     cohort = select(frame, plan, settings, params.left_out, rejected)
-    analysed, notes = cohort.frame, [*cells, *cohort.notes]
+    analysed, notes = cohort.frame, [*called, *cells, *cohort.notes]
     if params.unfinished:
         late = f"{params.unfinished} subject-sessions are not finished and are not in the table"
         notes.insert(0, f"{late}; who and why: group/exclusions.tsv")
     if settings["site"] == "combat":
         analysed, more = combat(analysed, plan)
         notes += more
-    made = stamp(list(snakemake.input), dict(settings))
+    made = stamp(list(snakemake.input), dict(params.settings))
     write("analysed", analysed.to_dict("records"), out.analysed, made)
     write("analysed", cohort.everything.to_dict("records"), out.sessions, made)
     write("left_out", cohort.left_out, out.left_out, made)

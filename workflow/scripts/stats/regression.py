@@ -3,7 +3,7 @@
 from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.sidecars import read_json
-from glymph.stats.analysed import reload, same_rows
+from glymph.stats.analysed import as_called, reload, same_rows
 from glymph.stats.counts import rates
 from glymph.stats.mediation import mediate
 from glymph.stats.regression import moderated, nested
@@ -14,6 +14,7 @@ def main(snakemake):
     source, out, settings = snakemake.input, snakemake.output, snakemake.params.settings
     decided = read_json(source.decisions)["plan"]
     frame, plan = reload(source.analysed, decided)
+    named, _ = as_called(settings, frame)
     measured = same_rows(reload(source.sessions, decided)[0], frame)
     made = stamp([source.analysed], dict(settings))
     tests, slopes = moderated(frame, plan)
@@ -21,7 +22,7 @@ def main(snakemake):
     write("moderation", tests, out.moderation, made)
     write("simple_slopes", slopes, out.simple_slopes, made)
     write("counts", rates(measured, plan, settings["site"]), out.counts, made)
-    write("mediation", mediate(frame, plan, settings), out.mediation, made)
+    write("mediation", mediate(frame, plan, named), out.mediation, made)
 
 
 if __name__ == "__main__":
