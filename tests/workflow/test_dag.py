@@ -106,6 +106,40 @@ def test_a_table_needs_no_dataset_beside_it(skeleton, tmp_path):
         assert planned(output)[rule] == 1
 
 
+def test_groups_that_only_the_tables_of_sessions_know_are_compared(skeleton):
+    for k, group in ((1, "NC"), (2, "AD")):
+        bids = skeleton(f"sub-0{k}/ses-1", "T1w.nii.gz")
+        table = bids / f"sub-0{k}/sub-0{k}_sessions.tsv"
+        table.write_text(f"session_id\tgroup\nses-1\t{group}\n")
+    assert plan(bids)[0]["stats_cohort"] == 1
+
+
+def test_columns_of_people_are_renamed_once(skeleton, tmp_path):
+    """The run's own table has the variables' names: what is called site there is no group, though
+    participants.tsv calls its groups so."""
+    for k in (1, 2):
+        bids = skeleton(f"sub-0{k}", "T1w.nii.gz")
+    (bids / "participants.tsv").write_text(
+        "participant_id\tsite\tscanner\nsub-01\tNC\tA\nsub-02\tAD\tB\n"
+    )
+    group = tmp_path / "out/group"
+    group.mkdir(parents=True)
+    rows = (f"sub-{k:02}\t{'NC' if k % 2 else 'AD'}\tA\t1.{k}" for k in range(1, 9))
+    head = "participant_id\tgroup\tsite\talps_native_mean"
+    (group / "metrics.tsv").write_text("\n".join([head, *rows]) + "\n")
+    (group / "rejected.tsv").write_text(
+        "participant_id\tsession_id\titem\tleaves\treason\traters\n"
+    )
+    snakemake(
+        "out/group/stats/analysed.tsv", "--allowed-rules", "stats_cohort",
+        *settings(bids, "out", participants="{columns: {group: site, site: scanner}}"),
+        cwd=tmp_path,
+    )  # fmt: skip
+    lines = (group / "stats/analysed.tsv").read_text().splitlines()
+    place = lines[0].split("\t").index("group")
+    assert sorted({line.split("\t")[place] for line in lines[1:]}) == ["AD", "NC"]
+
+
 def test_finetuning_uses_the_rater_s_subjects(skeleton):
     skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz")
     bids = skeleton("sub-02", "T1w.nii.gz", "T2w.nii.gz")
