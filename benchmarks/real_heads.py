@@ -5,7 +5,7 @@
 RESULTS is the output folder of a run on real images (at least to epvs_census). Per head: the brain
 network against deepbet (where the T1w has a skull), sizes of the regions and the ventricles' roof,
 objects and volume, the contrast that planted tubes need, how far count and volume hold still where
-the 1 mm grid lies otherwise, and agreement with a rater's mask of lesions.
+the 1 mm grid lies otherwise and under noise, and agreement with a rater's mask of lesions.
 Says why and ends well where RESULTS has no such head.
 """
 
@@ -32,13 +32,20 @@ from glymph.epvs.segment import by_network, reading_of
 from glymph.networks.run import open_bundle
 
 POSES = {
-    "as it lies": ((0, 0, 0), (0, 0, 0)),
-    "half a voxel on": ((0, 0, 0), (0.5, 0.5, 0.5)),
-    "pitched by 6 degrees": ((6, 0, 0), (0.2, 0, 0.4)),
-    "rolled by 8 degrees": ((0, 8, 0), (0, 0.3, 0.1)),
-    "turned by 10 degrees": ((0, 0, 10), (0.4, 0.2, 0)),
+    "as it lies": ((0, 0, 0), (0, 0, 0), 0),
+    "half a voxel on": ((0, 0, 0), (0.5, 0.5, 0.5), 0),
+    "pitched by 6 degrees": ((6, 0, 0), (0.2, 0, 0.4), 0),
+    "rolled by 8 degrees": ((0, 8, 0), (0, 0.3, 0.1), 0),
+    "turned by 10 degrees": ((0, 0, 10), (0.4, 0.2, 0), 0),
+    "noise of 1 %": ((0, 0, 0), (0, 0, 0), 0.01),
+    "noise of 2 %": ((0, 0, 0), (0, 0, 0), 0.02),
+    "pitched back, noise of 1 %": ((-7, 0, 3), (0.5, 0.1, 0), 0.01),
+    "rolled back, noise of 2 %": ((2, -6, 0), (0.1, 0, 0.5), 0.02),
 }
-"""Degrees about x, y, z and mm by which the 1 mm grid is moved; the head stays where it is."""
+"""Degrees about x, y, z and mm by which the 1 mm grid is moved; the head stays where it is. Noise
+is added to both images as scanned: its deviation as a share of the median of tissue."""
+MOVED_ONLY = 5
+"""Of `POSES` the first: without added noise."""
 
 
 def files_of(results: Path) -> dict[str, str]:
@@ -84,19 +91,31 @@ def facts(stem: str) -> dict:
     return {k: None if values.get(k) is None else round(values[k], 3) for k in wanted}
 
 
-def pair_on(stem: str, grid: Grid):
-    """T1w, T2w (None without one), brain and labels of a head on a 1 mm ``grid``."""
+def pair_on(stem: str, grid: Grid, noise: float = 0.0):
+    """T1w, T2w (None without one), brain and labels of a head on a 1 mm ``grid``, with ``noise``
+    added to both images as scanned."""
     folder, prefix = Path(stem).parent, Path(stem).name
     at_1mm = f"{stem}_space-T1w_res-1mm_"
     brain = resample(load(f"{at_1mm}desc-brain_mask.nii.gz"), grid, order=1)[0] > 0.5
     labels = resample(load(f"{at_1mm}desc-region_dseg.nii.gz"), grid, order=0)[0].astype(np.uint8)
-    t1w = scaled(resample(load(f"{stem}_desc-preproc_T1w.nii.gz"), grid)[0], brain, prefix)
+    rng = np.random.default_rng(5)
+    t1w = noisy(rng, load(f"{stem}_desc-preproc_T1w.nii.gz"), noise)
+    t1w = scaled(resample(t1w, grid)[0], brain, prefix)
     sidecar = json.loads((folder / f"{prefix}_desc-prepare_anat.json").read_text())
     if len(sidecar["Sources"]) < 2:
         return t1w, None, brain, labels
     matrix = read_itk_affine(f"{stem}_from-T1w_to-T2w_mode-points_xfm.mat")
-    t2w = scaled(resample(load(sidecar["Sources"][1]), grid, matrix)[0], brain, prefix)
+    t2w = noisy(rng, load(sidecar["Sources"][1]), noise)
+    t2w = scaled(resample(t2w, grid, matrix)[0], brain, prefix)
     return t1w, t2w, brain, labels
+
+
+def noisy(rng, image: nib.Nifti1Image, noise: float) -> nib.Nifti1Image:
+    """``image`` with white noise; of its deviation 1 is the median of what is not background."""
+    data = array(image)
+    level = np.median(data[data > 0.1 * np.percentile(data, 99)])
+    found = data + noise * level * rng.standard_normal(data.shape)
+    return nib.Nifti1Image(found.astype(np.float32), image.affine)
 
 
 def moved(grid: Grid, degrees, shift) -> Grid:
@@ -113,15 +132,21 @@ def steadiness(stem: str, bundle) -> dict:
     """Counts and volumes over `POSES`, and their coefficients of variation."""
     image = load(f"{stem}_space-T1w_res-1mm_desc-norm_T1w.nii.gz")
     counts, volumes = [], []
-    for degrees, shift in POSES.values():
+    for degrees, shift, noise in POSES.values():
         grid = moved(Grid(image.shape, image.affine), degrees, shift)
-        t1w, t2w, inside, labels = pair_on(stem, grid)
+        t1w, t2w, inside, labels = pair_on(stem, grid, noise)
         found = by_network(t1w, t2w, labels, bundle)
         kept = as_counted(found, reading_of(bundle), t1w, t2w, inside, labels, LEAST)
         counts.append(len(kept))
         volumes.append(round(sum(o.volume for o in kept), 1))
-    return {"counts": counts, "count_cv": spread(counts), "volumes": volumes,
-            "volume_cv": spread(volumes)}  # fmt: skip
+    return {
+        "counts": counts,
+        "count_cv": spread(counts),
+        "count_cv_without_noise": spread(counts[:MOVED_ONLY]),
+        "volumes": volumes,
+        "volume_cv": spread(volumes),
+        "volume_cv_without_noise": spread(volumes[:MOVED_ONLY]),
+    }
 
 
 def spread(values: list) -> float | None:
@@ -174,9 +199,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", type=Path)
     parser.add_argument("--lesions", nargs="*", default=[], metavar="SUBJECT=MASK")
+    parser.add_argument("--heads", nargs="*", metavar="SUBJECT", help="all without")
     parser.add_argument("--bundle", help="of perivascular spaces; the shipped one without")
     options = parser.parse_args()
     heads = files_of(options.results)
+    heads = {k: v for k, v in heads.items() if not options.heads or k in options.heads}
     if not heads:
         sys.exit(f"skipped: {options.results} holds no head of a run to epvs_census")
     bundle = open_bundle("epvs", options.bundle, 2)

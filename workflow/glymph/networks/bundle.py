@@ -110,7 +110,7 @@ def settings_of(path: Path, role: str | None = None) -> dict:
 
     With a ``role``, a key of `ROLES`, it must be a network for it.
     """
-    given = _sidecar(path)
+    given, cure = _sidecar(path), "correct it as in the shipped bundles (resources/models)"
     network, overlap, step = (given.get(key) for key in ("network_def", "overlap", "voxel_mm"))
     if not isinstance(network, dict) or network.get("_target_") not in NAMES:
         wrong = f"network_def._target_ is not {NETWORK}"
@@ -132,13 +132,14 @@ def settings_of(path: Path, role: str | None = None) -> dict:
         wrong = "shares is neither true nor false"
     elif role and (unlike := _unlike(role, network)):
         wrong = f"this is no network for {role}: {unlike}"
+        cure = "name a bundle that was trained for this task, or null for the shipped one"
     else:
         return {key: given.get(key) for key in USED} | {
             "planes": given.get("planes", ["axial"]),
             "channels": channels,
             "shares": given.get("shares", False),
         }
-    raise Fault(wrong, path, "correct it as in the shipped bundles (resources/models)")
+    raise Fault(wrong, path, cure)
 
 
 def _unlike(role: str, network: dict) -> str:
