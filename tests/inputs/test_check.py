@@ -131,6 +131,39 @@ def test_constant(tmp_path):
     refused(check_anatomical, save(tmp_path / "a.nii.gz", np.full(SHAPE, 7.0)), match="constant")
 
 
+def head(tmp_path, change):
+    """An image of a bright ball, with noise and air about it, as ``change`` makes it."""
+    points = np.stack(np.meshgrid(*[np.arange(30)] * 3, indexing="ij"), -1)
+    ball = np.linalg.norm(points - 15, axis=-1) < 11
+    data = np.where(ball, 600.0, 0) + np.abs(np.random.default_rng(0).normal(0, 8, ball.shape))
+    return save(tmp_path / "sub-01_T1w.nii.gz", change(data, ball).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, ball: (d - d.mean()) / d.std(),
+        lambda d, ball: np.where(ball, (d - d[ball].mean()) / d[ball].std(), 0),
+        lambda d, ball: -d,
+        lambda d, ball: d - 300,
+    ],
+)
+def test_negative_images(tmp_path, change):
+    refused(check_anatomical, head(tmp_path, change), match="% of its voxels are negative")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda d, ball: np.where(ball, d, -1024),  # padded with one value
+        lambda d, ball: d - 16,  # noise about 0
+        lambda d, ball: d + 40 * (np.random.default_rng(1).random(d.shape) < 0.005) * -5,
+    ],
+)
+def test_few_negative_voxels_and_padding_pass(tmp_path, change):
+    assert check_anatomical(head(tmp_path, change))["shape"] == [30, 30, 30]
+
+
 def test_zero_voxel_size(tmp_path):
     path = tmp_path / "a.nii"
     save(path, noise(*SHAPE), sform=0)
@@ -227,6 +260,15 @@ def test_too_few_directions(dwi, tmp_path):
     v = np.eye(3)[:, [0, 0, 1, 2, 0, 1, 2, 0]].astype(float)
     np.savetxt(tmp_path / "sub-01_dwi.bvec", v)
     refused(check_diffusion, dwi, 1500, match="3 diffusion directions", file=".bvec")
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.05])
+def test_directions_within_a_plane(dwi, tmp_path, tilt):
+    angles = np.linspace(0, np.pi, 7, endpoint=False)
+    height = tilt * np.cos(3 * angles)
+    v = np.column_stack([[0, 0, 0], np.stack([np.cos(angles), np.sin(angles), height])])
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", v / np.maximum(np.linalg.norm(v, axis=0), 1e-9))
+    refused(check_diffusion, dwi, 1500, match="nearly in one plane or cone", file=".bvec")
 
 
 def test_all_shells_above_the_limit(dwi):

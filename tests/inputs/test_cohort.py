@@ -121,6 +121,19 @@ def test_sessions_are_units_of_their_own(bids, tmp_path):
     assert "dwi" not in found["sub-02_ses-a"].files
 
 
+@pytest.mark.parametrize("several", ["error", "last"])
+def test_the_phase_is_no_image_to_choose(bids, tmp_path, several):
+    (tmp_path / "bids/sub-01/dwi/sub-01_dwi.nii.gz").unlink()
+    bids(*(f"sub-01/dwi/sub-01_part-{p}_dwi.nii.gz" for p in ("mag", "phase")))
+    bids(*(f"sub-02/anat/sub-02_part-{p}_T1w.nii.gz" for p in ("real", "imag")))
+    found = scan(tmp_path, several=several)
+    assert found["sub-01"].files["dwi"].endswith("part-mag_dwi.nii.gz")
+    assert not found["sub-01"].reverse
+    assert "none a magnitude" in found["sub-02"].problems["T1w"].reason
+    asked = scan(tmp_path, {"dwi": {"part": "phase"}})["sub-01"]
+    assert asked.files["dwi"].endswith("part-phase_dwi.nii.gz")
+
+
 def test_two_t1w_need_a_rule(bids, tmp_path):
     bids("sub-01/anat/sub-01_run-1_T1w.nii.gz", "sub-01/anat/sub-01_run-2_T1w.nii.gz")
     (tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz").unlink()

@@ -9,7 +9,7 @@ from glymph.common.names import Unit
 from glymph.common.registry import metrics, variables
 from glymph.inputs.cohort import unmatched
 from glymph.inputs.index import Scan
-from glymph.inputs.participants import ParticipantsError, read_participants
+from glymph.inputs.participants import ParticipantsError, as_in_dataset, read_participants
 from glymph.inputs.sessions import with_sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,3 +236,57 @@ def test_a_table_of_sessions_that_cannot_be_read_is_its_participants_problem(tmp
     found = with_sessions(people(tmp_path, *LONG), [scan], COLUMNS, {})
     assert "not readable as a table" in reasons(found, "sub-AD01")[0]
     assert found.of(scan.unit)["age"] == 66
+
+
+def test_zeros_that_a_spreadsheet_stripped(tmp_path):
+    lines = ("1 a 70", "1 b 71", "2 a 60", "9 a 50", "09 a 51", "x a 40")
+    table = people(tmp_path, "participant_id session_id age", *lines)
+    names = {"sub-001", "sub-02", "sub-2", "sub-009"}
+    found = as_in_dataset(table, names, tmp_path / "participants.tsv")
+    assert found.of(Unit("001", "b"))["age"] == 71
+    assert found.of(Unit("2", "a"))["age"] == 60 and not found.of(Unit("02", "a"))
+    assert not found.of(Unit("009", "a")), "9 or 09?"
+    assert "1 names fit the dataset's by their number alone (sub-1 is taken as sub-001)" in (
+        found.notes[-1].reason
+    )
+    assert as_in_dataset(table, {"sub-2"}, tmp_path).notes == table.notes
+
+
+def test_groups_of_the_tables_of_sessions_are_checked(tmp_path):
+    scan = tables_of(tmp_path, Unit("1", "1"), sessions=["session_id group", "1 Converter"])
+    table = people(tmp_path, "participant_id age", "1 70")
+    found = with_sessions(table, [scan], COLUMNS, {}, ["NC", "AD"])
+    assert found.of(scan.unit).get("group") is None
+    assert "group 'Converter' is not one of NC, AD" in reasons(found, "sub-1")[0]
+
+
+def test_rows_of_one_session_that_differ_are_not_used(tmp_path):
+    lines = ["session_id mmse", "1 29", "01 27", "2 26", "2 26"]
+    scans = [tables_of(tmp_path, Unit("1", s), sessions=lines) for s in ("1", "2")]
+    found = with_sessions(None, scans, COLUMNS, {})
+    assert found.of(scans[0].unit).get("mmse") is None
+    assert found.of(scans[1].unit)["mmse"] == 26
+    assert reasons(found, "sub-1") == [
+        "several rows for session 1 (lines 2, 3) that differ; none is used"
+    ]
+
+
+def test_the_configured_column_of_the_date_is_that_of_sessions_too(tmp_path):
+    scan = tables_of(tmp_path, Unit("1", "1"), sessions=["session_id scan_date", "1 2020-02-02"])
+    found = with_sessions(None, [scan], COLUMNS | {"acq_time": "scan_date"}, {})
+    assert found.of(scan.unit)["acq_time"] == "2020-02-02"
+
+
+def test_a_date_that_is_missing_of_one_image_is_taken_from_another(tmp_path):
+    scan = tables_of(tmp_path, Unit("1"), scans=["filename acq_time",
+                     "anat/sub-1_T1w.nii.gz n/a", "dwi/sub-1_dwi.nii.gz 2020-03-03"])  # fmt: skip
+    scan.files["dwi"] = str(tmp_path / "sub-1/dwi/sub-1_dwi.nii.gz")
+    assert with_sessions(None, [scan], COLUMNS, {}).of(scan.unit)["acq_time"] == "2020-03-03"
+
+
+def test_spaces_within_cells_and_grouped_digits(tmp_path):
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tgroup\tage\n1\tNC  x\t7_0\n2\tNC x\t>=89\n")
+    found = read_participants(path, COLUMNS, ["NC x"])
+    assert found.rows["sub-1"]["group"] == "NC x" and found.rows["sub-1"]["age"] is None
+    assert found.rows["sub-2"]["age"] == 89

@@ -16,7 +16,7 @@ ISO_DAY = re.compile(r"(\d{4})-?(\d\d)-?(\d\d)(?:[T ].*)?")
 YEARS = (1800, 2100)
 """BIDS asks that anonymised dates lie before 1925."""
 NO_DATE = "not a date as 2020-01-31; taken as missing"
-TOP_CODED = re.compile(r"(?:[>≥]\s*)?(\d+(?:\.\d+)?)\s*\+?")
+TOP_CODED = re.compile(r"(?:(?:>=?|≥)\s*)?(\d+(?:\.\d+)?)\s*\+?")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def _number(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:
+        return None
+    if "_" in text:  # Python's own way to group digits
         return None
     return value if math.isfinite(value) else None
 

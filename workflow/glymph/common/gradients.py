@@ -72,6 +72,16 @@ class GradientTable:
                 found.append(vector)
         return len(found)
 
+    def condition(self) -> float:
+        """Condition number of the design of a tensor by these directions (Skare 2000,
+        10.1006/jmre.2000.2209); infinite where they do not determine one."""
+        x, y, z = self.vectors[~self.is_b0].T
+        design = np.stack([x * x, y * y, z * z, 2 * x * y, 2 * x * z, 2 * y * z], axis=1)
+        if len(design) < 6:
+            return float("inf")
+        values = np.linalg.svd(design, compute_uv=False)
+        return float(values[0] / values[-1]) if values[-1] > 0 else float("inf")
+
 
 def fsl_to_world(affine: np.ndarray) -> np.ndarray:
     """3x3 matrix that turns an FSL bvec (column) into a world vector for the grid ``affine``."""

@@ -16,6 +16,12 @@ from glymph.common.spaces import apply_affine, image_axes, voxel_sizes
 
 MIN_DIRECTIONS = 6
 CONFLICT_MM = 1.0
+MOST_CONDITION = 20.0
+"""Condition number of the gradient scheme beyond which a part of the tensor is noise. Schemes in
+use have 1.3 to 10 (Skare 2000, 10.1006/jmre.2000.2209); directions within a plane have no limit."""
+NEGATIVE, MOST_NEGATIVE = 0.05, 0.01
+"""A voxel is negative below minus this share of the strongest signals, and this share of the voxels
+may be: ringing of an interpolation does not reach that far, nor noise about 0."""
 FINEST_MM, COARSEST_MM = 0.1, 12.0
 """Edges of voxels; beyond these, units are wrong or nothing can be measured."""
 
@@ -29,7 +35,9 @@ def check_anatomical(path: str) -> dict:
             path, "choose one volume, or average the echoes or runs",
         )  # fmt: skip
     _check_grid(image, path)
-    _check_values(values(image, path).reshape(image.shape[:3]), path)
+    data = values(image, path).reshape(image.shape[:3])
+    _check_values(data, path)
+    _check_sign(data, path)
     return _facts(image)
 
 
@@ -70,6 +78,14 @@ def check_diffusion(files: dict[str, str], b_max: float) -> dict:
         raise BadInput(
             f"{directions} diffusion directions at b <= {b_max:g}, a tensor needs {MIN_DIRECTIONS}",
             files["bvec"], "raise dwi.b_max, or leave this subject out",
+        )  # fmt: skip
+    condition = used.condition()
+    if not condition <= MOST_CONDITION:
+        raise BadInput(
+            f"the {directions} diffusion directions at b <= {b_max:g} lie nearly in one plane or "
+            f"cone (condition number {condition:.3g}, at most {MOST_CONDITION:g}), and tell no "
+            "tensor", files["bvec"],
+            "see whether the bvec file is this series' own and whole, or leave this subject out",
         )  # fmt: skip
     data = values(image, path)
     for volume in range(data.shape[3]):
@@ -173,6 +189,22 @@ def _check_values(data: np.ndarray, path: str, where: str = "") -> None:
         )  # fmt: skip
     if data.min() == data.max():
         raise BadInput(f"{where}constant, every voxel is {data.flat[0]:g}", path, "convert again")
+
+
+def _check_sign(data: np.ndarray, path: str) -> None:
+    """`BadInput` for an image (x, y, z) many values of which are negative: what follows takes these
+    for background. One value for all of them is padding, and is background."""
+    if data.min() >= 0:
+        return
+    strongest = float(np.percentile(np.abs(data), 99.5))
+    below = data[data < -NEGATIVE * strongest]
+    if below.size <= MOST_NEGATIVE * data.size or (below.min() == below.max() and data.max() > 0):
+        return
+    raise BadInput(
+        f"{below.size / data.size:.0%} of its voxels are negative (down to {data.min():g}), as "
+        "after a z-score or with a wrong slope: no signal of MRI", path,
+        "give the image as the scanner wrote it, or shifted so that the background is 0",
+    )  # fmt: skip
 
 
 def _facts(image: nib.Nifti1Image) -> dict:

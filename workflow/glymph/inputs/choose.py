@@ -12,6 +12,9 @@ from glymph.common.bids import same
 from glymph.common.errors import Stop
 from glymph.inputs.survey import DatasetError, Image
 
+NO_MAGNITUDE = ("phase", "real", "imag")
+"""Values of the entity part of images that are no magnitude: used only where a filter asks."""
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -24,7 +27,10 @@ class Rule:
     def fits(self, image: Image, kind: str) -> bool:
         """Whether an image has what the filters ask for; None asks that there is no such entity."""
         has = image.name.entities | {"suffix": image.name.suffix}
-        return all(same(has.get(k), v) for k, v in self.filters.get(kind, {}).items())
+        wanted = self.filters.get(kind, {})
+        if "part" not in wanted and no_magnitude(image):
+            return False
+        return all(same(has.get(k), v) for k, v in wanted.items())
 
     def written(self, kind: str) -> str:
         """The filter of ``kind`` as in the configuration."""
@@ -34,6 +40,8 @@ class Rule:
     def passed_over(self, image: Image, chosen: Image) -> Stop:
         """Why ``image`` is not used where ``chosen`` is."""
         kind = image.name.suffix
+        if no_magnitude(image) and "part" not in self.filters.get(kind, {}):
+            return Stop("not used: it is no magnitude image (part)", image.path, "", "inputs")
         why = f"inputs.several: {self.several}" if self.fits(image, kind) else self.written(kind)
         may = ", and may serve to correct its distortion" if kind == "dwi" else ""
         return Stop(f"not used: {Path(chosen.path).name} was chosen by {why}{may}", image.path, "",
@@ -68,6 +76,11 @@ def _short(kind: str, entity: str) -> str:
     return entities()[entity]
 
 
+def no_magnitude(image: Image) -> bool:
+    """Whether the name of an image says that it is the phase, or half of a complex image."""
+    return image.name.entities.get("part") in NO_MAGNITUDE
+
+
 def stranger(image: Image) -> Stop:
     """Why an image is nobody's whose name is of another unit than its folder."""
     return Stop(
@@ -83,6 +96,9 @@ def choose(bids_dir: Path, kind: str, images: list[Image], rule: Rule) -> Image 
     fitting = [image for image in sorted(images, key=_natural) if rule.fits(image, kind)]
     names = ", ".join(Path(image.path).name for image in fitting or images)
     number = f"{len(images)} {kind} image{'s' * (len(images) > 1)}"
+    if not fitting and not rule.filters.get(kind):
+        return Stop(f"{number}, none a magnitude (part-mag): {names}", images[0].path,
+                    "add the magnitude image", "inputs")  # fmt: skip
     if not fitting:
         return Stop(f"{number}, none fits {rule.written(kind)}: {names}", images[0].path,
                     f"correct inputs.filters.{kind}, or the file names", "inputs")  # fmt: skip

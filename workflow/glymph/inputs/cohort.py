@@ -29,7 +29,12 @@ from glymph.inputs.index import (
     with_corrections,
     write_index,
 )
-from glymph.inputs.participants import Participants, ParticipantsError, read_participants
+from glymph.inputs.participants import (
+    Participants,
+    ParticipantsError,
+    as_in_dataset,
+    read_participants,
+)
 from glymph.inputs.people import NobodyError, Row, asked_subjects, left_out
 from glymph.inputs.sessions import with_sessions
 
@@ -171,7 +176,10 @@ def load_participants(config: dict, scans: Sequence[Scan] = ()) -> Participants 
         found = read_participants(
             table, settings["columns"], settings["groups"] or None, settings["ranges"]
         )
-    return with_sessions(found, scans, settings["columns"], settings["ranges"])
+        found = as_in_dataset(found, {scan.unit.participant_id for scan in scans}, table)
+    return with_sessions(
+        found, scans, settings["columns"], settings["ranges"], settings["groups"] or None
+    )
 
 
 def prepare(config: dict) -> Cohort:

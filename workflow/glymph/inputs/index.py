@@ -20,7 +20,7 @@ from glymph.common.errors import BadInput, Stop, short
 from glymph.common.names import PREFIX_PATTERN, Unit
 from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
-from glymph.inputs.choose import Rule, choose, settled, stranger
+from glymph.inputs.choose import Rule, choose, no_magnitude, settled, stranger
 from glymph.inputs.survey import DatasetError, Unused, survey
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
@@ -141,7 +141,7 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
             files[kind] = chosen.path
             unused += [rule.passed_over(image, chosen) for image in others]
         if kind == "dwi":
-            reverse += others
+            reverse += [image for image in others if not no_magnitude(image)]
     try:
         if "dwi" in files:
             files |= _dwi_sidecars(files["dwi"], str(bids_dir), names)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from glymph.common.bids import same
@@ -176,7 +177,7 @@ def check_row(
     """The values of one row by variable, and what is wrong with them (``where`` begins a text)."""
     values, found = {}, []
     for variable, column in used.items():
-        text = row.get(column, "")
+        text = " ".join(row.get(column, "").split())
         cell = read_cell(text, variables()[variable], limits_of(variable, ranges))
         values[variable] = cell.value
         if cell.problem:
@@ -190,6 +191,39 @@ def check_row(
         )
         values["group"] = None
     return values, found
+
+
+def as_in_dataset(found: Participants, names: Iterable[str], path: Path) -> Participants:
+    """``found`` with rows of `sub-1` for the participant `sub-001` of ``names``, and a note: a
+    spreadsheet strips zeros.
+
+    Only where the number is that of one participant of the dataset and of one row alone.
+    """
+    lost = [name for name in found.rows if name not in names]
+    free = [name for name in names if name not in found.rows]
+    meant = {name: [other for other in free if _same_number(name, other)] for name in lost}
+    asked = [others[0] for others in meant.values() if len(others) == 1]
+    new = {n: o[0] for n, o in meant.items() if len(o) == 1 and asked.count(o[0]) == 1}
+    if not new:
+        return found
+
+    def renamed(known: dict) -> dict:
+        return {new.get(name, name): value for name, value in known.items()}
+
+    first = short(", ".join(f"{old} is taken as {now}" for old, now in list(new.items())[:3]))
+    note = Stop(
+        f"{len(new)} names fit the dataset's by their number alone ({first})", str(path),
+        "write them as the dataset does", "inputs",
+    )  # fmt: skip
+    return replace(
+        found, rows=renamed(found.rows), problems=renamed(found.problems),
+        unusable=frozenset(new.get(name, name) for name in found.unusable),
+        sessions=renamed(found.sessions), labels=renamed(found.labels), notes=[*found.notes, note],
+    )  # fmt: skip
+
+
+def _same_number(one: str, other: str) -> bool:
+    return same(one.removeprefix("sub-"), other.removeprefix("sub-"))
 
 
 def _gather(by_name: dict, problems: dict, path: Path, notes: list[Stop]) -> Participants:

@@ -7,11 +7,13 @@ from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import write_tsv
 from glymph.epvs.agreement import MEASURES
 from glymph.inputs.cohort import load_participants
+from glymph.inputs.index import Scan
 from glymph.metrics.agreement import DESCRIPTIONS, KEYS, long_table, summary
 
 
 def main(snakemake):
-    participants = load_participants(snakemake.params.config)
+    named = [Scan(Unit.from_ids(*unit)) for unit in snakemake.params.units]
+    participants = load_participants(snakemake.params.config, named)
     units = []
     for path, (subject, session) in zip(snakemake.input.facts, snakemake.params.units, strict=True):
         if not read_stop(path):
