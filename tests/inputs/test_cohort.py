@@ -107,6 +107,48 @@ def test_words_from_the_command_line_become_numbers():
         check_config(config)
 
 
+def given(*words):
+    """The configuration of ``snakemake --config WORDS``."""
+    from snakemake.cli import parse_config
+    from snakemake.utils import update_config
+
+    config = copy.deepcopy(DEFAULTS)
+    update_config(config, parse_config(words))
+    settle_types(config)
+    check_config(config)
+    return config
+
+
+def test_words_under_free_keys_become_numbers():
+    config = given("qc={thresholds: {alps_*_coverage: [0.8, null]}}")
+    assert config["qc"]["thresholds"] == {"alps_*_coverage": [0.8, None]}
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("inputs={filters: {T1w: {acq: null}}}", ("inputs", "filters", "T1w", "acq")),
+        ("template=null", ("template",)),
+        ("epvs={raters: null}", ("epvs", "raters")),
+        ("participants={columns: {education: null}}", ("participants", "columns", "education")),
+        ("review={folder: null}", ("review", "folder")),
+        ("alps={user_rois: null}", ("alps", "user_rois")),
+        ("bids_dir=null", ("bids_dir",)),
+    ],
+)
+def test_the_word_null_is_nothing_where_nothing_is_allowed(words, place):
+    found = given(words)
+    for key in place:
+        found = found[key]
+    assert found is None
+
+
+def test_words_stay_words_where_words_are_wanted():
+    config = given("inputs={filters: {T1w: {acq: 2, run: '01'}}}", "stats={groups: [null, 1]}")
+    assert config["inputs"]["filters"]["T1w"] == {"acq": "2", "run": "01"}
+    assert config["stats"]["groups"] == ["null", "1"]
+
+
 def test_index_of_one_subject(bids, tmp_path):
     found = scan(tmp_path)["sub-01"]
     assert set(found.files) == {"T1w", "dwi", "bval", "bvec", "json"}

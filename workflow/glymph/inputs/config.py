@@ -21,6 +21,8 @@ SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 
 UNSET = re.compile(r"\$(\w+|\{\w+\})")
 """What is left in a path of a variable that the environment does not know."""
+NULLS, PLAIN = ("null", "Null", "NULL"), {"number", "integer", "boolean"}
+"""Words for nothing in YAML, and types that a word is turned into."""
 LONGEST = 300
 """Characters of one line of a message: values may be anything."""
 
@@ -30,7 +32,7 @@ class ConfigError(ValueError):
 
 
 def settle_types(config: dict, schema: Path = SCHEMA) -> None:
-    """Turn words into the numbers and booleans that the schema wants, in place.
+    """Turn words into the numbers, booleans and None that the schema wants, in place.
 
     Snakemake reads nested values given with ``--config`` as words: ``dwi={b_max: 1000}``. Paths are
     written in one way: ``~`` and ``$VARIABLE`` filled in, no ``./`` and no ``//``.
@@ -39,24 +41,38 @@ def settle_types(config: dict, schema: Path = SCHEMA) -> None:
 
 
 def _settle(value, rules: dict):
+    kinds = [rules, *rules.get("oneOf", [])]
+    wanted = {name for kind in kinds for name in _types(kind)}
     if isinstance(value, dict):
-        kinds = [rules, *rules.get("oneOf", [])]
         known = {k: v for kind in kinds for k, v in kind.get("properties", {}).items()}
         for key, item in value.items():
-            value[key] = _settle(item, known.get(key, {}))
+            value[key] = _settle(item, known.get(key, _others(kinds)))
         return value
-    if rules.get("type") == "array" and isinstance(value, (str, int, float)):
+    if value in NULLS and "null" in wanted:
+        return None
+    if "array" in wanted and isinstance(value, (str, int, float)):
         value = [value]  # participant_label=01: a list of one
     if isinstance(value, list):
         return [_settle(item, rules.get("items", {})) for item in value]
-    wanted = rules.get("type")
     if isinstance(value, str) and value and rules.get("format") == "path":
         return os.path.normpath(os.path.expandvars(os.path.expanduser(value)))
-    if isinstance(value, str) and wanted in ("number", "integer", "boolean"):
+    if isinstance(value, str) and wanted & PLAIN and "string" not in wanted:
         value = _plain(value)
-    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+    if "integer" in wanted and isinstance(value, float) and value.is_integer():
         return int(value)  # 5.0 is an integer to JSON, but no number of folds to Python
     return value
+
+
+def _types(rules: dict) -> list[str]:
+    """The types that a schema allows; none where it does not say."""
+    types = rules.get("type", [])
+    return [types] if isinstance(types, str) else types
+
+
+def _others(kinds: list[dict]) -> dict:
+    """What the schemas say of keys that they do not name."""
+    said = [kind["additionalProperties"] for kind in kinds if kind.get("additionalProperties")]
+    return said[0] if said and isinstance(said[0], dict) else {}
 
 
 def _plain(word: str):
