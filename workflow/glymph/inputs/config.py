@@ -15,6 +15,7 @@ import yaml
 from glymph.common.bids import DESCRIPTION
 from glymph.common.errors import short
 from glymph.common.integrity import RECORDS
+from glymph.inputs.sense import senseless
 
 SCHEMA = Path(__file__).resolve().parents[2] / "schemas" / "config.schema.json"
 
@@ -85,14 +86,15 @@ def _plain(word: str):
 
 
 def check_config(config: dict, schema: Path = SCHEMA) -> None:
-    """Raise `ConfigError` naming every unknown key, wrong type and value out of range."""
+    """Raise `ConfigError` naming every unknown key, wrong type, value out of range, and value that
+    makes no sense or has no effect."""
     from jsonschema import Draft202012Validator
 
     rules = json.loads(schema.read_text(encoding="utf-8"))
     try:
         errors = list(Draft202012Validator(rules).iter_errors(config))
         found = [line for error in errors for line in _messages(error)] + list(_odd(config))
-        found += [] if found else _plan(config)
+        found += [] if found else [*_plan(config), *senseless(config)]
     except RecursionError:
         found = ["config: nested without end; remove the alias of YAML that holds itself"]
     if found:
