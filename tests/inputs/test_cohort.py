@@ -670,3 +670,42 @@ def test_a_variable_that_is_not_set_is_named(config, bids):
     config["output_dir"] = "$NOWHERE_SET/out"
     with pytest.raises(CohortError, match=r"output_dir: '\$NOWHERE_SET/out' names a variable"):
         prepare(config)
+
+
+PATTERNS = [
+    ({"anat": {"brain_mask": "m/{prefix}_brain.nii.gz"}}, "anat.brain_mask", "m/sub-01_brain"),
+    ({"epvs": {"lesion_mask": "m/{prefix}_les.nii.gz"}}, "epvs.lesion_mask", "m/sub-01_les"),
+    ({"epvs": {"raters": "m/{rater}/{prefix}.nii.gz"}}, "epvs.raters", "m/anna/sub-01"),
+    ({"epvs": {"engine": "provided", "epvs_mask": "m/{folder}.nii.gz"}}, "epvs.epvs_mask",
+     "m/sub-01"),
+    ({"epvs": {"regions": "provided", "region_labels": "m/{prefix}.nii.gz"}},
+     "epvs.region_labels", "m/sub-01"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "key", "stem"), PATTERNS)
+def test_a_pattern_that_fits_nobody_stops_the_start(bids, config, change, key, stem):
+    bids(f"{stem}.nii", "sub-02/anat/sub-02_T1w.nii.gz")
+    for stage, keys in change.items():
+        config[stage] |= keys
+    with pytest.raises(CohortError, match=f"{key}: '.*' fits 0 of 2 subject-sessions"):
+        prepare(config)
+    bids(f"{stem}.nii.gz")
+    assert f"{key} fits 1 of 2 subject-sessions." in prepare(config).summary()
+    config["participant_label"] = ["02"]
+    assert f"{key} fits 0 of 1 subject-sessions." in prepare(config).summary()
+    config["plan"] = "subjects"  # in such a plan nobody knows of others
+    assert f"{key} fits 0 of 1 subject-sessions." in prepare(config).summary()
+
+
+def test_the_pattern_of_raters_that_is_there_by_default_needs_no_raters(bids, config):
+    assert not any("raters" in line for line in prepare(config).summary())
+
+
+def test_a_mask_without_its_content_fits_the_pattern(bids, config):
+    place = bids("m/x") / "m/sub-01.nii.gz"
+    place.symlink_to("nothing")
+    config["anat"]["brain_mask"] = "m/{prefix}.nii.gz"
+    found = prepare(config)
+    assert "anat.brain_mask fits 1 of 1 subject-sessions." in found.summary()
+    assert "content is not here" in found.scans[0].problems["T1w"].reason

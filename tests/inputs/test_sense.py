@@ -51,3 +51,60 @@ def test_a_range_of_people_that_holds_nobody():
         r"participants.ranges.age: \[100, 18\] holds no", participants__ranges={"age": [100, 18]}
     )
     check_config(configured(participants__ranges={"age": [18, 18]}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"alps__user_rois": {"left_projection": {"mask": "x.nii.gz"}}},
+         "alps.user_rois: set and not used, because alps.rois is study"),
+        ({"epvs__epvs_mask": "{prefix}.nii.gz"}, "epvs.epvs_mask: .* epvs.engine is vbnet"),
+        ({"epvs__region_labels": "{prefix}.nii.gz"}, "epvs.region_labels: .*regions is atlas"),
+        ({"epvs__command": "sh x {output}"}, "epvs.command: .* epvs.engine is vbnet"),
+        ({"epvs__model": "m", "epvs__engine": "frangi"}, "epvs.model: .* epvs.engine is frangi"),
+        ({"epvs__lesion_mask": "{prefix}.nii.gz", "epvs__engine": "none"}, "epvs.lesion_mask: "),
+        ({"epvs__regions_model": "m", "epvs__compare_regions": False}, "epvs.regions_model: "),
+        ({"anat__brain_model": "m", "anat__brain": "bet"}, "anat.brain_model: .*brain is bet"),
+        ({"participants__table": "t.tsv", "metrics_table": "m.tsv"}, "participants.table: "),
+    ],
+)  # fmt: skip
+def test_a_key_that_another_one_makes_void(changes, message):
+    refused(message, **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alps__rois": "user", "alps__user_rois": {"left_projection": {"mask": "x.nii.gz"}}},
+        {"epvs__engine": "provided", "epvs__epvs_mask": "{prefix}.nii.gz"},
+        {"epvs__regions": "provided", "epvs__region_labels": "{prefix}.nii.gz"},
+        {"epvs__engine": "command", "epvs__command": "sh x {output}"},
+        {"epvs__regions_model": "m", "anat__brain_model": "m"},  # they check the default engines
+        {"epvs__engine": "none"},
+        {"path_table": "t.tsv"},
+        {"metrics_table": "m.tsv"},
+        {"path_table": "t.tsv", "epvs__raters": None},
+    ],
+)
+def test_a_key_that_is_used(changes):
+    check_config(configured(**changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "cure"),
+    [
+        ({"anat__brain_mask": "{prefix}.nii.gz"}, "anat.brain_mask: .* give it column brain_mask"),
+        ({"epvs__lesion_mask": "{prefix}.nii.gz"}, "give it column lesion_mask"),
+        ({"epvs__raters": "d/{rater}/{prefix}.nii.gz"}, "epvs.raters: .* columns rater_NAME"),
+        ({"inputs__filters": {"T1w": {"run": 1}}}, "inputs.filters: .* one file of each kind"),
+        ({"inputs__several": "last"}, "inputs.several: "),
+        ({"bids_validator": True}, "bids_validator: "),
+    ],
+)
+def test_what_finds_files_in_a_bids_folder_does_not_apply_to_a_path_table(changes, cure):
+    refused(cure, path_table="t.tsv", **changes)
+
+
+def test_every_void_key_is_named_at_once():
+    text = refused("2 error", epvs__epvs_mask="{prefix}.nii", epvs__command="sh x {output}")
+    assert "epvs.command" in text and "epvs.epvs_mask" in text

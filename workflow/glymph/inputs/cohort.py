@@ -18,11 +18,13 @@ from glymph.inputs import plan
 from glymph.inputs.config import ConfigError, check_config, check_places
 from glymph.inputs.index import (
     IMAGE_KINDS,
+    MASK_OF,
     PROVIDED,
     DatasetError,
     Index,
     Scan,
     Unused,
+    existing,
     read_bids,
     read_index,
     read_path_table,
@@ -36,6 +38,7 @@ from glymph.inputs.participants import (
     read_participants,
 )
 from glymph.inputs.people import NobodyError, Row, asked_subjects, left_out
+from glymph.inputs.sense import default
 from glymph.inputs.sessions import with_sessions
 
 HISTORY = "history"
@@ -55,7 +58,7 @@ class Cohort:
     ``left_out`` maps who these are (sub-01 or sub-01_ses-a) to the reason, ``unused`` lists files
     and folders of the dataset that no unit uses. ``sources`` maps every file that the workflow
     reads to its `integrity.state` at the start, ``tools`` every file of a program that is not this
-    workflow's own.
+    workflow's own. ``fitting`` maps the keys that name files by a pattern to whom they fit.
     """
 
     scans: list[Scan]
@@ -64,6 +67,7 @@ class Cohort:
     unused: list[Unused] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
+    fitting: dict[str, set[str]] = field(default_factory=dict)
 
     @cached_property
     def by_prefix(self) -> dict[str, Scan]:
@@ -103,6 +107,9 @@ class Cohort:
         kinds = ", ".join(f"{k} {sum(k in s.files for s in self.scans)}" for k in IMAGE_KINDS)
         number = f" {len(self.unused)} files or folders are not used." if self.unused else ""
         lines = [f"Found {len(self.scans)} subject-sessions ({kinds}).{number}"]
+        for key, fits in self.fitting.items():
+            number = len(fits & set(self.by_prefix))
+            lines.append(f"{key} fits {number} of {len(self.scans)} subject-sessions.")
         if self.left_out:
             lines.append(f"Left out: {short(', '.join(self.left_out), WIDE)}.")
         unclear = [
@@ -191,6 +198,7 @@ def prepare(config: dict) -> Cohort:
         check_config(config)
         check_places(config)
         index = _index(config)
+        fitting = _fitting(config, index.scans)
         scans = with_corrections(index.scans, review_folder(config) / "corrected")
         participants = None if of_subjects(config) else load_participants(config, scans)
         out = _left_out(config, scans, participants)
@@ -209,7 +217,7 @@ def prepare(config: dict) -> Cohort:
         raise CohortError(
             "nobody with images is left by participant_label and exclude; correct them"
         )
-    return Cohort(used, participants, out, index.unused, sources)
+    return Cohort(used, participants, out, index.unused, sources, fitting=fitting)
 
 
 def _left_out(config: dict, scans: list[Scan], participants: Participants | None) -> dict[str, str]:
@@ -276,14 +284,48 @@ def _index(config: dict) -> Index:
         if "train" in config:
             return Index([])
         raise CohortError("bids_dir is null; set it to your BIDS dataset")
-    inputs, epvs = config["inputs"], config["epvs"]
-    patterns = {"brain_mask": config["anat"]["brain_mask"]}
-    patterns |= {kind: epvs[kind] for kind in PROVIDED if kind in epvs}
+    inputs, raters = config["inputs"], config["epvs"]["raters"]
     return read_bids(
-        config["bids_dir"], inputs["filters"], inputs["several"], patterns, epvs["raters"],
+        config["bids_dir"], inputs["filters"], inputs["several"], _patterns(config), raters,
         asked_subjects(config["bids_dir"], config["participant_label"])
         if of_subjects(config) else None,
     )  # fmt: skip
+
+
+def _patterns(config: dict) -> dict[str, str | None]:
+    """The pattern of each kind of `PROVIDED`."""
+    return {kind: config[_stage_of(kind)][kind] for kind in PROVIDED}
+
+
+def _stage_of(kind: str) -> str:
+    return "anat" if kind == "brain_mask" else "epvs"
+
+
+def _fitting(config: dict, scans: list[Scan]) -> dict[str, set[str]]:
+    """Whom the configured patterns of files fit, by key; that of raters, which there is by default,
+    only where it is another one or fits anybody.
+
+    Raises `CohortError` for a pattern that fits nobody: no mask is passed over for a typing error.
+    In a plan of some subjects, others may have what these lack.
+    """
+    if config["metrics_table"] or config["path_table"] or not scans:
+        return {}
+    root, found = Path(config["bids_dir"]), {}
+    for kind, pattern in _patterns(config).items():
+        fits = {s.unit.prefix for s in scans if existing(root, s.unit, {kind: pattern})}
+        found |= {f"{_stage_of(kind)}.{kind}": fits} if pattern else {}
+    drawn = {
+        s.unit.prefix for s in scans if s.raters or any(k.startswith(MASK_OF) for k in s.problems)
+    }
+    if drawn or config["epvs"]["raters"] not in (None, default("epvs", "raters")):
+        found["epvs.raters"] = drawn
+    unfit = [key for key, fits in found.items() if not fits and not of_subjects(config)]
+    for stage, kind in (key.split(".") for key in unfit):
+        raise CohortError(
+            f"{stage}.{kind}: '{short(config[stage][kind], WIDE)}' fits 0 of {len(scans)} "
+            f"subject-sessions (it starts at {root}); correct the pattern, or set it to null"
+        )
+    return found
 
 
 def start(cohort: Cohort, config: dict, index: str) -> None:

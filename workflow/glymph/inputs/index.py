@@ -34,6 +34,8 @@ CORRECTIONS = {
 """What a rater can correct: named as the result that it replaces, for one unit."""
 TABLE_COLUMNS = ("T1w", "T2w", "FLAIR", "dwi", "bval", "bvec", "json", *PROVIDED)
 RATER_COLUMN = "rater_"
+MASK_OF = "mask of "
+"""Before a rater's name: a mask whose content is not here, among the problems."""
 DWI_PARTS = ("bval", "bvec", "json")
 METADATA = tuple(f".{part}" for part in DWI_PARTS)
 
@@ -106,8 +108,8 @@ def read_bids(
     scans, unused = [], list(found.unused)
     for unit in sorted(found.images, key=lambda unit: unit.prefix):
         scan, left = _scan_unit(bids_dir, unit, found, rule, names)
-        files = scan.files | _existing(bids_dir, unit, patterns)
-        scan = replace(scan, files=files, raters=_existing(bids_dir, unit, raters))
+        files = scan.files | existing(bids_dir, unit, patterns)
+        scan = replace(scan, files=files, raters=existing(bids_dir, unit, raters))
         scans.append(_without_absent(scan))
         unused += [Unused.of(unit, stop) for stop in left]
     return Index(scans, unused)
@@ -195,7 +197,7 @@ def _without_absent(scan: Scan) -> Scan:
         problems["fieldmap"] = _absent(fieldmaps[0])
     drawn = {rater: path for rater, path in scan.raters.items() if os.path.isfile(path)}
     problems |= {
-        f"mask of {rater}": _absent(path)
+        f"{MASK_OF}{rater}": _absent(path)
         for rater, path in scan.raters.items()
         if rater not in drawn
     }
@@ -216,7 +218,7 @@ def _absent(path: str) -> Stop:
     return Stop("there is no such file", path, "correct the path, or fetch the file", "inputs")
 
 
-def _existing(bids_dir: Path, unit: Unit, patterns: dict[str, str | None]) -> dict[str, str]:
+def existing(bids_dir: Path, unit: Unit, patterns: dict[str, str | None]) -> dict[str, str]:
     """Those files of the named ``patterns`` that this unit has, also as a link to nothing."""
     places = {
         name: str(bids_dir / pattern.format(folder=unit.folder, prefix=unit.prefix))

@@ -8,14 +8,79 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from pathlib import Path
+
+import yaml
 
 from glymph.common.registry import metrics
+
+DEFAULTS = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 
 
 def senseless(config: dict) -> Iterator[str]:
     """A line for every value of a configuration that passed the schema and cannot be meant."""
+    yield from _unused(config)
+    yield from _of_path_table(config)
     yield from _thresholds(config["qc"]["thresholds"])
     yield from _inverted("participants.ranges", config["participants"]["ranges"])
+
+
+def _unused(config: dict) -> Iterator[str]:
+    """Keys that are set and that the value of another one makes void."""
+    anat, epvs, alps = config["anat"], config["epvs"], config["alps"]
+    engine = f"epvs.engine is {epvs['engine']}"
+    regions = engine if epvs["engine"] == "none" else f"epvs.regions is {epvs['regions']}"
+    compared = epvs["compare_regions"] and epvs["regions"] == "atlas"
+    sees_brain = anat["brain"] == "vbnet" or (anat["compare_brain"] and anat["brain"] == "deepbet")
+    made = epvs["engine"] != "none"
+    for key, value, used, why, cure in [
+        ("alps.user_rois", alps["user_rois"], alps["rois"] == "user",
+         f"alps.rois is {alps['rois']}", "set alps.rois: user"),
+        ("epvs.epvs_mask", epvs["epvs_mask"], epvs["engine"] == "provided", engine,
+         "set epvs.engine: provided"),
+        ("epvs.command", epvs["command"], epvs["engine"] == "command", engine,
+         "set epvs.engine: command"),
+        ("epvs.model", epvs["model"], epvs["engine"] == "vbnet", engine, "set epvs.engine: vbnet"),
+        ("epvs.lesion_mask", epvs["lesion_mask"], made, engine, "choose an engine"),
+        ("epvs.region_labels", epvs["region_labels"], made and epvs["regions"] == "provided",
+         regions, "set epvs.regions: provided"),
+        ("epvs.regions_model", epvs["regions_model"],
+         made and (compared or epvs["regions"] == "vbnet"), regions, "set epvs.regions: vbnet"),
+        ("anat.brain_model", anat["brain_model"], sees_brain, f"anat.brain is {anat['brain']}",
+         "set anat.brain: vbnet"),
+        ("participants.table", config["participants"]["table"], not config["metrics_table"],
+         "metrics_table is set", "add its columns to that table"),
+    ]:  # fmt: skip
+        if value and not used:
+            yield f"{key}: set and not used, because {why}; {cure}, or take {key} out"
+
+
+def _of_path_table(config: dict) -> Iterator[str]:
+    """Keys that find files in a BIDS folder, where a table of paths names every file."""
+    if not config["path_table"] or config["metrics_table"]:
+        return
+    epvs, inputs = config["epvs"], config["inputs"]
+    named = {f"epvs.{kind}": epvs[kind] for kind in ("region_labels", "epvs_mask", "lesion_mask")}
+    named |= {"anat.brain_mask": config["anat"]["brain_mask"]}
+    columns = {key: f"column {key.partition('.')[2]}" for key, value in named.items() if value}
+    if epvs["raters"] and epvs["raters"] != default("epvs", "raters"):
+        columns["epvs.raters"] = "columns rater_NAME"
+    if any(inputs["filters"].values()):
+        columns["inputs.filters"] = "one file of each kind"
+    if inputs["several"] != default("inputs", "several"):
+        columns["inputs.several"] = "one file of each kind"
+    for key, column in columns.items():
+        yield f"{key}: set and not used, because path_table names the files; give it {column}"
+    if config["bids_validator"]:
+        yield "bids_validator: set and not used, because path_table is no BIDS dataset; set false"
+
+
+def default(*keys: str):
+    """What the repository's configuration says: where it does, nobody has set the key."""
+    value = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    for key in keys:
+        value = value[key]
+    return value
 
 
 def _thresholds(thresholds: dict) -> Iterator[str]:
