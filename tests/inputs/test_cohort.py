@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from glymph.inputs.cohort import Cohort, CohortError, prepare, reread, start, unmatched
+from glymph.common.names import Unit
+from glymph.inputs.cohort import (
+    Cohort,
+    CohortError,
+    known_units,
+    prepare,
+    reread,
+    start,
+    unmatched,
+)
 from glymph.inputs.config import ConfigError, check_config, settle_types
 from glymph.inputs.index import (
     DatasetError,
@@ -709,3 +718,24 @@ def test_a_mask_without_its_content_fits_the_pattern(bids, config):
     found = prepare(config)
     assert "anat.brain_mask fits 1 of 1 subject-sessions." in found.summary()
     assert "content is not here" in found.scans[0].problems["T1w"].reason
+
+
+def test_a_review_folder_that_somebody_named_must_be_there(bids, config, tmp_path):
+    config["review"]["folder"] = str(tmp_path / "reviews")
+    with pytest.raises(CohortError, match="review.folder: there is no folder"):
+        prepare(config)
+    (tmp_path / "reviews").mkdir()
+    assert prepare(config).scans
+
+
+def test_raters_may_name_whom_the_configuration_leaves_out(bids, config):
+    bids("sub-02/ses-a/anat/sub-02_ses-a_T1w.nii.gz")
+    config["exclude"] = ["sub-02"]
+    assert known_units(prepare(config), config) == {Unit("01"), Unit("02", "a")}
+
+
+def test_raters_may_name_the_rows_of_a_table_made_elsewhere(config, tmp_path):
+    table = tmp_path / "mine.tsv"
+    table.write_text("participant_id\tsession_id\n01\tn/a\nsub-02\tses-a\na b\t1\n")
+    config["metrics_table"] = str(table)
+    assert known_units(prepare(config), config) == {Unit("01"), Unit("02", "a")}

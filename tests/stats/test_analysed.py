@@ -261,6 +261,19 @@ def test_rejected_items_leave_and_change_nothing_else():
     assert frame["epvs_bg_count"].tolist() == ["4", "5", "6"]
 
 
+def test_rejected_items_leave_a_table_that_names_people_without_prefixes():
+    frame = pd.DataFrame(
+        {"participant_id": ["01", "02", "sub-03"], "session_id": [None, "a", "b"],
+         "epvs_bg_count": ["4", "5", "6"]}
+    )  # fmt: skip
+    entry = {"item": "epvs", "leaves": "epvs", "raters": "AB", "reason": None}
+    rejected = [entry | {"participant_id": "sub-01", "session_id": None},
+                entry | {"participant_id": "sub-02", "session_id": "ses-a"}]  # fmt: skip
+    found, reasons = without_rejected(frame, rejected)
+    assert found["epvs_bg_count"].isna().tolist() == [True, True, False]
+    assert list(reasons) == [0, 1]
+
+
 def test_who_has_nothing_left_is_not_analysed_and_listed():
     frame = pd.DataFrame(
         {"participant_id": ["sub-1", "sub-2", "sub-3"], "session_id": None, "group": "A",

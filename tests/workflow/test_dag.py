@@ -168,6 +168,20 @@ def test_excluded_subject(skeleton):
     assert jobs["metrics_unit"] == 1
 
 
+def test_a_decision_about_nobody_stops_the_start(skeleton, tmp_path):
+    bids = skeleton("sub-01", "T1w.nii.gz")
+    (tmp_path / "out/review").mkdir(parents=True)
+    table = "participant_id\titem\trating\trater\nsub-1\troi\treject\tA\n"
+    (tmp_path / "out/review/ratings_A.tsv").write_text(table)
+    code, output = snakemake("-n", *settings(bids, "out"), cwd=tmp_path, check=False)
+    assert code != 0
+    assert "ratings_A.tsv: names sub-1," in output and "did you mean sub-01?" in output
+    assert "Traceback" not in output
+    people = "participant_id\tgroup\n1\tNC\n2\tAD\n"  # of this table sub-1 is one
+    (tmp_path / "mine.tsv").write_text(people)
+    assert plan(bids, metrics_table="mine.tsv")[0]["report_page"] == 1
+
+
 def test_distortion_by_t1w_needs_the_t1w_first(skeleton):
     bids = skeleton("sub-01", "T1w.nii.gz", *DWI)
     assert "anat_preproc" not in plan(bids, "--until=dwi_correct")[0]

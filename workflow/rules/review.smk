@@ -9,14 +9,14 @@ OUTPUTS: report/qc.html                             the page to look through and
 
 from glymph.review import object_ratings, ratings
 
-with for_the_user():
-    RATINGS = ratings.rating_files(cohort.review_folder(config))
-    OBJECT_RATINGS = object_ratings.object_files(cohort.review_folder(config))
-    if workflow.is_main_process:
-        for path in RATINGS:
-            ratings.read_ratings(path)
-        for path in OBJECT_RATINGS:
-            object_ratings.read_objects(path)
+
+include: "functions/review.smk"
+
+
+RATINGS = ratings.rating_files(cohort.review_folder(config))
+OBJECT_RATINGS = object_ratings.object_files(cohort.review_folder(config))
+if workflow.is_main_process and not cohort.no_dataset(config):
+    check_raters_files()
 
 
 rule review_ratings:

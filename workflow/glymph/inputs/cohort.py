@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from glymph.common import integrity
 from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
+from glymph.common.names import Unit
 from glymph.common.provenance import content_hash
 from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
@@ -59,6 +61,7 @@ class Cohort:
     and folders of the dataset that no unit uses. ``sources`` maps every file that the workflow
     reads to its `integrity.state` at the start, ``tools`` every file of a program that is not this
     workflow's own. ``fitting`` maps the keys that name files by a pattern to whom they fit.
+    ``units`` are all of the dataset, also those that are left out.
     """
 
     scans: list[Scan]
@@ -68,6 +71,7 @@ class Cohort:
     sources: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
     fitting: dict[str, set[str]] = field(default_factory=dict)
+    units: list[Unit] = field(default_factory=list)
 
     @cached_property
     def by_prefix(self) -> dict[str, Scan]:
@@ -217,7 +221,8 @@ def prepare(config: dict) -> Cohort:
         raise CohortError(
             "nobody with images is left by participant_label and exclude; correct them"
         )
-    return Cohort(used, participants, out, index.unused, sources, fitting=fitting)
+    units = [scan.unit for scan in scans]
+    return Cohort(used, participants, out, index.unused, sources, fitting=fitting, units=units)
 
 
 def _left_out(config: dict, scans: list[Scan], participants: Participants | None) -> dict[str, str]:
@@ -235,6 +240,23 @@ def _left_out(config: dict, scans: list[Scan], participants: Participants | None
         known = {row.name for row in rows} | {f"sub-{row.subject}" for row in rows}
         exclude = [entry for entry in exclude if entry in known]
     return left_out(rows, labels, exclude)
+
+
+def known_units(cohort: Cohort, config: dict) -> set[Unit]:
+    """Everybody whom a rater may name: all units of the dataset, or rows of the table of metrics.
+
+    Raises `CohortError`.
+    """
+    if not config["metrics_table"]:
+        return set(cohort.units)
+    found = set()
+    try:
+        for row in _rows_of(Path(config["metrics_table"])):
+            with suppress(ValueError):  # a name that is none in BIDS, so that no rater can give it
+                found.add(Unit(row.subject, row.session))
+    except DatasetError as error:
+        raise CohortError(str(error)) from None
+    return found
 
 
 def _rows_of(path: Path) -> list[Row]:

@@ -103,13 +103,18 @@ def check_config(config: dict, schema: Path = SCHEMA) -> None:
 
 
 def check_places(config: dict) -> None:
-    """Raise `ConfigError` where results would lie among raw data, or a path cannot be filled in."""
-    output = config["output_dir"]
+    """Raise `ConfigError` where results would lie among raw data, a path cannot be filled in, or
+    the folder in which raters' decisions are looked for is not there."""
+    output, decided = config["output_dir"], config["review"]["folder"]
     unset = [k for k in ("bids_dir", "output_dir") if UNSET.search(config[k] or "")]
     if unset:
         raise ConfigError(
             f"{unset[0]}: '{config[unset[0]]}' names a variable that is not set; set it, or write "
             "the path"
+        )
+    if decided and not Path(decided).is_dir():
+        raise ConfigError(
+            f"review.folder: there is no folder '{decided}'; correct the path, or make the folder"
         )
     place = Path(output).resolve()
     raw = Path(config["bids_dir"]).resolve() if config["bids_dir"] else None

@@ -332,12 +332,13 @@ def without_rejected(
 
     ``rejected``: rows of group/rejected.tsv. All metrics of the stages that an item ``leaves``
     become missing in that subject-session's row; other rows, and columns that are no metrics, stay.
+    Tables made elsewhere may have ids without ``sub-`` and ``ses-``.
     """
     frame, reasons = frame.copy(), {}
+    who = [_bare(p, s) for p, s in frame[IDENTITY].itertuples(index=False)]
     for entry in rejected:
-        session = entry["session_id"]
-        own = frame["participant_id"] == entry["participant_id"]
-        own &= frame["session_id"] == session if session else frame["session_id"].isna()
+        wanted = _bare(entry["participant_id"], entry["session_id"])
+        own = pd.Series([name == wanted for name in who], frame.index, dtype=bool)
         stages = entry["leaves"].split(",")
         leaving = [n for n in frame if n in metrics() and metrics()[n].stage in stages]
         frame.loc[own, leaving] = None
@@ -346,6 +347,12 @@ def without_rejected(
             text = f"{entry['item']} rejected by {entry['raters']}{said}"
             reasons.setdefault(row, []).append(text)
     return frame, reasons
+
+
+def _bare(participant: str, session: str | None) -> tuple[str, str]:
+    """The labels of a row, "" for no session."""
+    label = session.removeprefix("ses-") if isinstance(session, str) else ""
+    return participant.removeprefix("sub-"), label
 
 
 def settle(frame: pd.DataFrame, settings: dict, groups: list[str]) -> Plan:
