@@ -2,10 +2,14 @@
 
 import copy
 
+import pandas as pd
 import pytest
 import yaml
 
 from glymph.inputs.config import ConfigError, check_config
+from glymph.inputs.sense import SETS_OF_OURS
+from glymph.stats.analysed import Plan
+from glymph.stats.discrimination import all_sets
 from tests.conftest import ROOT
 
 DEFAULTS = yaml.safe_load((ROOT / "config" / "config.yaml").read_text())
@@ -108,3 +112,15 @@ def test_what_finds_files_in_a_bids_folder_does_not_apply_to_a_path_table(change
 def test_every_void_key_is_named_at_once():
     text = refused("2 error", epvs__epvs_mask="{prefix}.nii", epvs__command="sh x {output}")
     assert "epvs.command" in text and "epvs.epvs_mask" in text
+
+
+@pytest.mark.parametrize("name", SETS_OF_OURS)
+def test_a_set_of_features_called_as_one_of_ours(name):
+    refused(f"stats.features.{name}: ", stats__features={"ALPS": ["a"], name: ["b"]})
+
+
+@pytest.mark.parametrize("sets", [["A", "B"], ["A", "B", "C"]])
+def test_the_statistics_add_no_other_sets(sets):
+    frame = pd.DataFrame({name: [1.0] for name in sets})
+    plan = Plan([], [], [], ["age"], [], sets={name: [name] for name in sets})
+    assert set(all_sets(frame, plan)) - set(sets) < set(SETS_OF_OURS)

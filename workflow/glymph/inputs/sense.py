@@ -16,6 +16,9 @@ from glymph.common.registry import metrics
 
 DEFAULTS = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 
+SETS_OF_OURS = ("both", "together", "demographics")
+"""Sets of features that the statistics add to those of the configuration."""
+
 
 def senseless(config: dict) -> Iterator[str]:
     """A line for every value of a configuration that passed the schema and cannot be meant."""
@@ -23,6 +26,9 @@ def senseless(config: dict) -> Iterator[str]:
     yield from _of_path_table(config)
     yield from _thresholds(config["qc"]["thresholds"])
     yield from _inverted("participants.ranges", config["participants"]["ranges"])
+    for name in SETS_OF_OURS:
+        if name in config["stats"]["features"]:
+            yield f"stats.features.{name}: the statistics add a set of this name; rename yours"
 
 
 def _unused(config: dict) -> Iterator[str]:
