@@ -739,3 +739,27 @@ def test_raters_may_name_the_rows_of_a_table_made_elsewhere(config, tmp_path):
     table.write_text("participant_id\tsession_id\n01\tn/a\nsub-02\tses-a\na b\t1\n")
     config["metrics_table"] = str(table)
     assert known_units(prepare(config), config) == {Unit("01"), Unit("02", "a")}
+
+
+def test_a_colour_of_a_group_that_there_is_not_stops_the_start(bids, config):
+    table = bids() / "participants.tsv"
+    table.write_text("participant_id\tgroup\nsub-01\tAD\nsub-02\tNC\n")
+    config["stats"]["colours"] = {"NC": "#112233", "MCI": "#112233"}
+    with pytest.raises(CohortError, match="no group MCI; groups are AD, NC"):
+        prepare(config)
+    config["participants"]["groups"] = ["NC", "MCI", "AD"]  # a configuration of several datasets
+    assert prepare(config).scans
+    config["participants"]["groups"] = []
+    table.write_text("participant_id\tage\nsub-01\t70\n")
+    assert prepare(config).scans
+
+
+def test_a_colour_of_a_group_that_a_table_made_elsewhere_has_not(config, tmp_path):
+    table = tmp_path / "mine.csv"
+    table.write_text("participant_id,Diagnosis\n1,AD\n2,n/a\n")
+    config["metrics_table"], config["stats"]["colours"] = str(table), {"NC": "#112233"}
+    config["participants"]["columns"]["group"] = "diagnosis"
+    with pytest.raises(CohortError, match="no group NC; groups are AD"):
+        prepare(config)
+    config["stats"]["colours"] = {"AD": "#112233"}
+    assert prepare(config).scans == []

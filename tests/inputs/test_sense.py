@@ -124,3 +124,20 @@ def test_the_statistics_add_no_other_sets(sets):
     frame = pd.DataFrame({name: [1.0] for name in sets})
     plan = Plan([], [], [], ["age"], [], sets={name: [name] for name in sets})
     assert set(all_sets(frame, plan)) - set(sets) < set(SETS_OF_OURS)
+
+
+@pytest.mark.parametrize(
+    ("colours", "message"),
+    [
+        ({"AD": "blu"}, "stats.colours.AD: 'blu' is no colour; did you mean 'blue'"),
+        ({"AD": "#12345"}, "stats.colours.AD: '#12345' is no colour"),
+        ({"AD": "12"}, "'12' is no colour; write a name of matplotlib or #rrggbb"),
+        ({1: "red"}, "stats.colours.1: groups are words; write it in quotes"),
+    ],
+)
+def test_a_colour_that_is_none(colours, message):
+    refused(message, stats__colours=colours)
+
+
+def test_colours_that_figures_can_be_drawn_in():
+    check_config(configured(stats__colours={"AD": "tab:blue", "NC": "#0a0B0c", "MCI": "0.5"}))

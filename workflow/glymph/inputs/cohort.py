@@ -206,6 +206,7 @@ def prepare(config: dict) -> Cohort:
         scans = with_corrections(index.scans, review_folder(config) / "corrected")
         participants = None if of_subjects(config) else load_participants(config, scans)
         out = _left_out(config, scans, participants)
+        _check_colours(config, participants)
     except (ConfigError, DatasetError, ParticipantsError, NobodyError) as error:
         raise CohortError(str(error)) from None
     scans = [_without_future(scan) for scan in scans]
@@ -242,6 +243,33 @@ def _left_out(config: dict, scans: list[Scan], participants: Participants | None
     return left_out(rows, labels, exclude)
 
 
+def _check_colours(config: dict, participants: Participants | None) -> None:
+    """Raise `ConfigError` for a colour of a group that there is not; without groups there are no
+    figures of them."""
+    groups = _groups(config, participants) if config["stats"]["colours"] else set()
+    known = groups | set(config["participants"]["groups"]) | set(config["stats"]["groups"])
+    strangers = [name for name in config["stats"]["colours"] if name not in known]
+    if groups and strangers:
+        raise ConfigError(
+            f"stats.colours: there is no group {short(', '.join(strangers))}; groups are "
+            f"{short(', '.join(sorted(known)))}"
+        )
+
+
+def _groups(config: dict, participants: Participants | None) -> set[str]:
+    """The groups of the participants, or of the table of metrics. Raises `DatasetError`."""
+    if not config["metrics_table"]:
+        people = list(participants.rows.values()) if participants else []
+        people += [p for own in (participants.sessions if participants else {}).values()
+                   for p in own.values()]  # fmt: skip
+        return {person["group"] for person in people if person.get("group")}
+    header, rows = _table(Path(config["metrics_table"]))
+    names = (config["participants"]["columns"].get("group"), "group")
+    column = next(filter(None, (find_column(header, name) for name in names if name)), None)
+    cells = {" ".join(row[column].split()) for _, row in rows} if column else set()
+    return {cell for cell in cells if cell.lower() not in MISSING}
+
+
 def known_units(cohort: Cohort, config: dict) -> set[Unit]:
     """Everybody whom a rater may name: all units of the dataset, or rows of the table of metrics.
 
@@ -261,15 +289,20 @@ def known_units(cohort: Cohort, config: dict) -> set[Unit]:
 
 def _rows_of(path: Path) -> list[Row]:
     """Who stands in a table of metrics. Raises `DatasetError`."""
-    try:
-        header, rows = read_table(path, "," if path.suffix.lower() == ".csv" else "\t")
-    except TableError as error:
-        raise DatasetError(str(error)) from None
+    header, rows = _table(path)
     who, session = (find_column(header, name) for name in ("participant_id", "session_id"))
     if not who:
         raise DatasetError(f"{path}: no column participant_id; name the column of subjects so")
     given = [(row[who], row[session] if session else "") for _, row in rows]
     return [Row.of(name, None if s.lower() in MISSING else s) for name, s in given]
+
+
+def _table(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Header and rows of a table of metrics. Raises `DatasetError`."""
+    try:
+        return read_table(path, "," if path.suffix.lower() == ".csv" else "\t")
+    except TableError as error:
+        raise DatasetError(str(error)) from None
 
 
 def reread(config: dict, index: str) -> Cohort:

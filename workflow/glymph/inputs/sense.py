@@ -6,6 +6,7 @@ What a user sets and the run passes over is a fault, as an unknown key is.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 from glymph.common.registry import metrics
 
+HEX = re.compile("#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
 DEFAULTS = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 
 SETS_OF_OURS = ("both", "together", "demographics")
@@ -26,6 +28,7 @@ def senseless(config: dict) -> Iterator[str]:
     yield from _of_path_table(config)
     yield from _thresholds(config["qc"]["thresholds"])
     yield from _inverted("participants.ranges", config["participants"]["ranges"])
+    yield from _colours(config["stats"]["colours"])
     for name in SETS_OF_OURS:
         if name in config["stats"]["features"]:
             yield f"stats.features.{name}: the statistics add a set of this name; rename yours"
@@ -103,3 +106,18 @@ def _inverted(place: str, ranges: dict) -> Iterator[str]:
     for name, (low, high) in ranges.items():
         if low is not None and high is not None and low > high:
             yield f"{place}.{name}: [{low}, {high}] holds no value; write the lower one first"
+
+
+def _colours(colours: dict) -> Iterator[str]:
+    """Colours that no figure can be drawn in, and numbers, which are the name of no group."""
+    for group, colour in colours.items():
+        if not isinstance(group, str):
+            yield f"stats.colours.{group}: groups are words; write it in quotes"
+        if HEX.fullmatch(colour):
+            continue
+        from matplotlib.colors import get_named_colors_mapping, is_color_like  # slow to load
+
+        if not is_color_like(colour):
+            near = difflib.get_close_matches(colour, get_named_colors_mapping(), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else "write a name of matplotlib or #rrggbb"
+            yield f"stats.colours.{group}: '{colour}' is no colour; {hint}"
