@@ -1,8 +1,12 @@
 """Denoising brings the signal nearer to the truth, leaves the rest alone, and adds no bias."""
 
+import json
+
+import nibabel as nib
 import numpy as np
 import pytest
 
+from glymph.dwi.correct import slice_axis
 from glymph.dwi.denoise import denoise, unring
 from tests.dwi.phantom import head
 
@@ -74,3 +78,21 @@ def test_unringing_lowers_the_overshoot_at_an_edge():
     image = np.tile(line[:, None, None, None], (1, size, 3, 1)).astype(np.float32)
     found = unring(image, slice_axis=2, threads=1)
     assert np.abs(np.diff(found[27:37, 30, 1, 0])).max() < np.abs(np.diff(line[27:37])).max()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said", "noted", "axis"),
+    [
+        ((2, 2, 2), None, None, 2),
+        ((2.0000002, 2, 2), None, None, 2),  # what a float of 32 bits makes of 2 mm
+        ((3, 2, 2), None, None, 0),
+        ((2, 2, 3), "i-", None, 0),
+        ((2, 2, 2), None, 1, 1),
+    ],
+)
+def test_slices_lie_where_the_files_say(tmp_path, sizes, said, noted, axis):
+    image = nib.Nifti1Image(np.zeros((4, 4, 4, 2), np.float32), np.diag([*sizes, 1]))
+    image.header.set_dim_info(slice=noted)
+    path = tmp_path / "dwi.json"
+    path.write_text(json.dumps({"SliceEncodingDirection": said} if said else {}))
+    assert slice_axis(image, str(path)) == axis

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glymph.common.gradients import select_shells
+from glymph.common.gradients import GradientTable, select_shells
 from glymph.common.tensors import COMPONENTS, as_components, as_matrices
 from glymph.dwi.tensor import brain_mask, fit, snr
 from tests.conftest import STORAGE
@@ -81,6 +81,30 @@ def test_snr_estimate():
     data, _, mask, _ = noisy(np.eye(3), sigma=50.0)
     maps = fit(data, table(), mask)
     assert snr(data[..., 0], maps["residual"], mask) == pytest.approx(20, rel=0.25)
+
+
+@pytest.mark.parametrize("directions", [12, 25, 60])
+def test_snr_does_not_depend_on_the_number_of_directions(directions):
+    """Signals of one voxel, a thousand times, by the formula: no phantom's own table."""
+    rng = np.random.default_rng(directions)
+    vectors = rng.normal(size=(directions, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    bvals = np.array([0.0] + [1000] * directions)
+    gradients = GradientTable(bvals, np.vstack([[0, 0, 0], vectors]))
+    wanted = np.diag([1.2e-3, 0.5e-3, 0.4e-3])
+    rates = np.einsum("ni,ij,nj->n", gradients.vectors, wanted, gradients.vectors)
+    clean = np.broadcast_to(1000 * np.exp(-bvals * rates), (10, 10, 10, directions + 1))
+    noisy = clean + rng.normal(scale=50, size=clean.shape)
+    mask = np.ones((10, 10, 10), bool)
+    found = snr(clean[..., 0], fit(noisy, gradients, mask)["residual"], mask)
+    assert found == pytest.approx(20, rel=0.1)
+
+
+def test_of_seven_volumes_no_snr_is_known():
+    data, _, mask, _ = noisy(np.eye(3), sigma=20.0)
+    gradients = table(6)
+    maps = fit(data[..., : len(gradients)], gradients, mask)
+    assert not maps["residual"].any() and snr(data[..., 0], maps["residual"], mask) is None
 
 
 def test_mask_holds_the_head():

@@ -224,10 +224,12 @@ def test_lesion_volumes_are_by_region():
     flair, white, labels = flair_head()
     flair[10:14, 10:14, 10:14] = flair[24:27, 14:17, 14:17] = 160
     bright = lesions.bright_on_flair(flair, white, ~white, labels, 6.0)
-    values = lesions.volumes(lesions.Lesions(bright, "provided mask"), labels)
+    values = lesions.volumes(lesions.Lesions(bright, "provided mask"), labels, np.eye(4))
     assert (values["wmh_volume_mm3"], values["wmh_bg_volume_mm3"]) == (64 + 27, 27)
     assert values["wmh_cso_volume_mm3"] == 64 and values["wmh_midbrain_volume_mm3"] == 0
-    assert set(lesions.volumes(lesions.Lesions(None, "none"), labels).values()) == {None}
+    assert set(lesions.volumes(lesions.Lesions(None, "none"), labels, np.eye(4)).values()) == {None}
     found = lesions.Lesions(bright, "FLAIR")
-    assert set(lesions.volumes(found, labels).values()) == {None}  # a threshold is no measure
+    assert set(lesions.volumes(found, labels, np.eye(4)).values()) == {
+        None
+    }  # a threshold is no measure
     assert found.with_border.sum() > found.mask.sum()

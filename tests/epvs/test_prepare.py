@@ -264,3 +264,12 @@ def test_voxel_sizes_are_the_image_s_own():
     values = prepare.voxels("t2w", np.diag([0.5, 0.5, -3.0, 1]))
     assert values == {"t2w_voxel_mm3": 0.75, "t2w_voxel_longest_mm": 3.0}
     assert set(prepare.voxels("t2w", None).values()) == {None}
+
+
+def test_volumes_are_of_the_grid_as_it_is():
+    labels = np.zeros((10, 10, 10), np.uint8)
+    labels[2:6, 2:6, 2:6] = 1
+    affine = np.diag([1.0, 260 / 256, 260 / 256, 1])
+    found = regions.volumes(labels, affine)
+    name = next(n for n in legend.names() if 1 in legend.label_values(n))
+    assert found[f"{name}_volume_mm3"] == pytest.approx(64 * (260 / 256) ** 2)

@@ -12,7 +12,7 @@ from glymph.inputs.index import Scan
 from glymph.inputs.participants import Participants
 from glymph.metrics.exclusions import EXCLUSION_COLUMNS, exclusions
 from glymph.metrics.flags import FEWEST, flag_rows, flags, outliers, robust_z
-from glymph.metrics.table import describe, table
+from glymph.metrics.table import describe, table, with_given_volumes
 from glymph.metrics.unit import unit_record
 
 ALPS = {"axes": "native", "placement": "fixed"}
@@ -133,6 +133,7 @@ def people(**problems):
 def test_table_joins_participants_and_measures(tmp_path):
     records = [record(tmp_path, Unit(k), brain_volume_mm3=1e6, alps_native_mean=1.4)
                for k in ("01", "02", "03")]  # fmt: skip
+    records = with_given_volumes(records, people(), {})
     rows, columns = table(records, people(), ["group", "age"], ALPS, [])
     assert columns[:4] == ["participant_id", "session_id", "group", "age"]
     assert [row["group"] for row in rows] == ["AD", "NC", None]
@@ -187,6 +188,11 @@ def test_brain_volume_of_the_participants_table_enters_the_fractions(tmp_path):
     one = record(tmp_path, Unit("01")) | {"values": values}
     cohort = people(**{"sub-01": []})
     cohort.rows["sub-01"] = {"brain_volume_mm3": 8e5}
+    one["flags"] = flags({"brain_volume_mm3": 1e5, "epvs_bg_volume_mm3": None})
+    (one,) = with_given_volumes([one], cohort, {"brain_volume_mm3": [9e5, 2e6]})
+    assert [(f["metric"], f["value"]) for f in one["flags"]] == [
+        ("epvs_bg_volume_mm3", None), ("brain_volume_mm3", 8e5),
+    ], "flags are of the volume that is in the table"  # fmt: skip
     (row,), _ = table([one], cohort, [], ALPS, [])
     assert row["brain_volume_mm3"] == 8e5
     assert row["epvs_bg_fraction_brain"] == pytest.approx(2.5e-4)

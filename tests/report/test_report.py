@@ -14,7 +14,7 @@ from glymph.epvs.agreement import MEASURES
 from glymph.metrics.agreement import summary
 from glymph.report import figures, page, text, word
 from glymph.report.contents import all_tables
-from glymph.report.results import fixed, load_results, number, p_text, short_label
+from glymph.report.results import Results, fixed, load_results, number, p_text, short_label
 from glymph.stats import roc
 from glymph.stats.comparison import compare_all
 from glymph.stats.correlation import alps_with_epvs, beyond_ratio, with_scores
@@ -320,6 +320,43 @@ def test_the_same_results_give_the_same_bytes_and_text_stays_text(report_on, tmp
 def test_chance_is_not_called_telling_apart(report_on):
     results = report_on(draw({"AD": 20, "NC": 20}, seed=5, shift=0.0))
     assert "told no pair of groups apart better than chance" in text.main_result(results)[1]
+
+
+def test_the_pair_that_is_told_apart_is_named_though_another_has_the_higher_auc():
+    rows = [("NC vs MCI", 0.78, 0.44, 1.0), ("NC vs AD", 0.74, 0.63, 0.85)]
+    auc = pd.DataFrame(
+        [{"contrast": c, "features": "ALPS", "auc": a, "auc_low": low, "auc_high": high}
+         for c, a, low, high in rows]
+    )  # fmt: skip
+    results = Results({"discrimination": auc}, {"groups": ["NC", "MCI", "AD"]}, [], {})
+    assert "NC vs AD (ALPS, cross-validated AUC 0.74" in text._apart(results)
+
+
+def test_who_lost_some_metrics_is_not_said_to_be_left_out():
+    identity = [("sub-1", None), ("sub-2", None)]
+    analysed = pd.DataFrame(identity, columns=["participant_id", "session_id"]).assign(group="NC")
+    listed = analysed.iloc[:1].assign(reason="alps rejected (the other metrics are analysed)")
+    tables = {"analysed": analysed, "left_out": listed}
+    plan = {"groups": ["NC"], "absent": [], "scores": [], "metrics": [], "sets": {},
+            "moderators": [], "covariates": []}  # fmt: skip
+    settings = {"metrics": [], "scores": [], "features": {}, "mediation": [], "moderators": []}
+    results = Results(tables, plan, [], settings)
+    words = " ".join(text.who(results))
+    assert "were not" not in words
+    assert "Of the analysed, 1 lack metrics that raters rejected." in words
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "shown"),
+    [(999.6, 3, "1,000"), (99.6, 2, "100"), (-999.7, 3, "-1,000"), (999.4, 3, "999"),
+     (0.9996, 3, "1"), (12345.6, 3, "12,346")],
+)  # fmt: skip
+def test_numbers_at_the_edge_of_rounding(value, digits, shown):
+    assert number(value, digits) == shown
+
+
+def test_labels_tell_the_eigenvalue_ratio_from_alps():
+    assert "ALPS mean" == short_label("alps_native_mean") != short_label("alps_l2_l3_mean")
 
 
 def test_citations_are_of_what_was_used(report_on):

@@ -10,14 +10,17 @@ import numpy as np
 from glymph.common.errors import BadInput
 from glymph.common.gradients import GradientTable, read_fsl, select_shells
 from glymph.common.images import array, load
-from glymph.common.sidecars import phase_axis, phase_encoding
-from glymph.common.spaces import apply_affine
+from glymph.common.sidecars import DIRECTIONS, metadata, phase_axis, phase_encoding
+from glymph.common.spaces import apply_affine, voxel_sizes
 from glymph.dwi import currents, distortion, fieldmap, motion
 from glymph.dwi.denoise import denoise, unring
 from glymph.dwi.eddy import eddy
 from glymph.dwi.gradient_check import judge, quick_tensors, score_orientations, scored
 from glymph.dwi.register import b0_to_t1w
 from glymph.dwi.tensor import brain_mask
+
+THICKER = 1.01
+"""Slices are thicker than their voxels are wide by more than what rounding makes."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,20 @@ class Corrected:
     mask: np.ndarray
     motion: list[dict[str, float]]
     facts: dict
+
+
+def slice_axis(image: nib.Nifti1Image, *sidecars: str) -> int:
+    """The voxel axis (0, 1, 2) across slices: SliceEncodingDirection of the `metadata` of
+    ``sidecars``, else the header's, else the axis of the clearly longest voxel edge, else the last.
+    """
+    stated = metadata(*sidecars).get("SliceEncodingDirection")
+    if stated in DIRECTIONS:
+        return "ijk".index(stated[0])
+    if (noted := image.header.get_dim_info()[2]) is not None:
+        return int(noted)
+    sizes = voxel_sizes(image.affine)
+    longest = int(np.argmax(sizes))
+    return longest if sizes[longest] > THICKER * np.median(sizes) else 2
 
 
 def correct(
@@ -59,7 +76,7 @@ def correct(
     centre = apply_affine(image.affine, np.argwhere(mask).mean(axis=0))
     data = denoise(data, mask, settings["denoise"])
     if settings["unring"]:
-        data = unring(data, int(np.argmax(nib.affines.voxel_sizes(image.affine))), threads)
+        data = unring(data, slice_axis(image, *sidecars), threads)
     if settings["motion"] == "eddy":
         data, turned, poses = eddy(data, image.affine, table, mask, files, threads)
         matrices = np.tile(np.eye(4), (len(table), 1, 1))  # eddy has resampled it all

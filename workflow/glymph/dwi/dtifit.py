@@ -11,7 +11,7 @@ from glymph.common.fsl import call, put, tensors_to_world, vectors_to_world
 from glymph.common.gradients import GradientTable, write_fsl
 from glymph.common.images import array, load
 from glymph.common.tensors import as_matrices
-from glymph.dwi.tensor import on_grid
+from glymph.dwi.tensor import deviation, on_grid
 
 LEAST_SIGNAL = 1e-3
 """Share of the median b = 0 signal."""
@@ -65,8 +65,8 @@ def _floor(data, table: GradientTable, mask: np.ndarray) -> float:
 
 
 def _residual(signal, tensor, s0, table: GradientTable) -> np.ndarray:
-    """Root-mean-square of signal minus model, per voxel: dtifit's own sum is of logarithms."""
+    """`deviation` of the signal from the model, per voxel: dtifit's own sum is of logarithms."""
     g = table.vectors
     rates = np.einsum("ni,vij,nj->vn", g, as_matrices(tensor), g)
     model = s0[:, None] * np.exp(-table.bvals * rates)
-    return np.sqrt(np.mean((signal - model) ** 2, axis=1))
+    return deviation(signal - model)

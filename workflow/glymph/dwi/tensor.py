@@ -8,6 +8,9 @@ from glymph.common.gradients import GradientTable
 from glymph.common.spaces import coarser
 from glymph.common.tensors import as_components
 
+PARAMETERS = 7
+"""Six of a tensor, and the signal at b = 0."""
+
 
 def brain_mask(b0: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Brain mask of a mean b = 0 image by median Otsu (DIPY), holes filled, one voxel wider.
@@ -31,8 +34,8 @@ def fit(data: np.ndarray, table: GradientTable, mask: np.ndarray) -> dict[str, n
 
     ``data`` is (x, y, z, volume). Returns maps on the same grid: ``tensor`` (x, y, z, 6) in
     `COMPONENTS` order and mm2/s, ``fa``, ``md``, ``ad``, ``rd``, ``v1`` (x, y, z, 3) in world axes,
-    and ``residual`` (root-mean-square of signal minus model). Voxels whose fit is not finite are 0
-    in all maps.
+    and ``residual`` (`deviation` of the signal from the model). Voxels whose fit is not finite are
+    0 in all maps.
 
     Source: Chung 2006 (10.1016/j.neuroimage.2006.07.001), DIPY's implementation.
 
@@ -64,9 +67,18 @@ def fit(data: np.ndarray, table: GradientTable, mask: np.ndarray) -> dict[str, n
         "ad": fitted.ad,
         "rd": fitted.rd,
         "v1": fitted.evecs[:, :, 0],
-        "residual": np.sqrt(np.mean((signal - model) ** 2, axis=1)),
+        "residual": deviation(signal - model),
     }
     return {name: on_grid(values, ok, mask) for name, values in voxelwise.items()}
+
+
+def deviation(residuals: np.ndarray) -> np.ndarray:
+    """Standard deviation (voxels,) of the noise by the ``residuals`` (voxels, volumes) of a fit of
+    a tensor and S0; 0, for unknown, where there are no more volumes than these have parameters."""
+    freedom = residuals.shape[1] - PARAMETERS
+    if freedom < 1:
+        return np.zeros(len(residuals))
+    return np.sqrt(np.sum(residuals**2, axis=1) / freedom)
 
 
 def on_grid(values: np.ndarray, ok: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -77,7 +89,8 @@ def on_grid(values: np.ndarray, ok: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return grid
 
 
-def snr(b0: np.ndarray, residual: np.ndarray, mask: np.ndarray) -> float:
-    """Median over ``mask`` of b = 0 signal over residual: an estimate of SNR at b = 0."""
+def snr(b0: np.ndarray, residual: np.ndarray, mask: np.ndarray) -> float | None:
+    """Median over ``mask`` of b = 0 signal over residual: an estimate of SNR at b = 0. None where
+    no residual is known."""
     inside = mask & (residual > 0)
-    return float(np.median(b0[inside] / residual[inside])) if inside.any() else float("nan")
+    return float(np.median(b0[inside] / residual[inside])) if inside.any() else None

@@ -13,7 +13,7 @@ from glymph.common import legend
 from glymph.common.given import load_mask
 from glymph.common.images import load, spatial
 from glymph.common.registry import checked
-from glymph.common.spaces import read_itk_affine
+from glymph.common.spaces import read_itk_affine, voxel_sizes
 from glymph.epvs.census import CONNECTED, Object
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.quality import steepness, way_to_csf, white_matter
@@ -134,18 +134,21 @@ def _limit(values: np.ndarray, deviations: float) -> float:
     return float(middle + deviations * max(spread, 1e-6))
 
 
-def volumes(lesions: Lesions, labels: np.ndarray) -> dict[str, float | None]:
-    """Volume (mm3, at 1 mm) of the ``lesions`` in the brain and in each region; None without a
+def volumes(lesions: Lesions, labels: np.ndarray, affine: np.ndarray) -> dict[str, float | None]:
+    """Volume (mm3) of the ``lesions`` in the brain and in each region; None without a
     mask that was given: what a threshold on FLAIR finds serves to leave objects out, and is no
     measure of lesions (over three times the raters' volume in the one patient with a reference)."""
     names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in legend.names()}
     if lesions.made_by != "provided mask":
         return checked(dict.fromkeys(names))
-    sizes = np.bincount(labels[lesions.mask], minlength=256)
+    voxel = float(np.prod(voxel_sizes(affine)))
+    sizes = voxel * np.bincount(labels[lesions.mask], minlength=256)
     return checked(
         {
             column: float(
-                lesions.mask.sum() if name is None else sizes[legend.label_values(name)].sum()
+                voxel * lesions.mask.sum()
+                if name is None
+                else sizes[legend.label_values(name)].sum()
             )
             for column, name in names.items()
         }

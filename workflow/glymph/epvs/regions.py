@@ -16,7 +16,7 @@ from glymph.common.errors import BadInput, short
 from glymph.common.given import volume
 from glymph.common.images import array, load
 from glymph.common.registry import checked
-from glymph.common.spaces import apply_affine, read_itk_affine
+from glymph.common.spaces import apply_affine, read_itk_affine, voxel_sizes
 from glymph.common.template import Template
 from glymph.epvs import atlas
 from glymph.epvs.prepare import Grid, resample
@@ -216,9 +216,10 @@ def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-def volumes(labels: np.ndarray) -> dict[str, float]:
-    """Volume (mm3, at 1 mm) of each region, both sides together and each."""
-    sizes = np.bincount(labels.ravel(), minlength=256)
+def volumes(labels: np.ndarray, affine: np.ndarray) -> dict[str, float]:
+    """Volume (mm3) of each region of ``labels`` on the grid ``affine``, both sides together and
+    each."""
+    sizes = np.bincount(labels.ravel(), minlength=256) * float(np.prod(voxel_sizes(affine)))
     found = {}
     for name in legend.names():
         left, right = (float(sizes[v]) for v in legend.label_values(name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from glymph.common.names import Unit
 from glymph.common.registry import metrics, variables
 from glymph.inputs.participants import Participants
+from glymph.metrics.flags import flags
 
 IDENTITY = {
     "participant_id": "Subject, with the prefix sub-.",
@@ -40,8 +41,7 @@ def table(
     """Rows and columns of metrics.tsv: one row per record, in the records' order.
 
     ``used`` are the participants' variables in use, ``alps`` that part of the configuration,
-    ``flagged`` the rows of `flag_rows`. A brain volume in the participants table replaces the
-    measured one.
+    ``flagged`` the rows of `flag_rows`.
     """
     people = [_person(record, participants) for record in records]
     shown = [n for n in variables() if n in used and n not in metrics()]
@@ -56,21 +56,34 @@ def table(
         row = {key: record[key] for key in IDENTITY}
         row |= {name: person.get(name) for name in shown}
         row |= {name: record["values"].get(name) for name in known}
-        if person.get("brain_volume_mm3") is not None:
-            row |= _with_brain_volume(row, person["brain_volume_mm3"])
         own = names.get((record["participant_id"], record["session_id"]), [])
         row["flags"] = ",".join(dict.fromkeys(own)) or None
         rows.append(row | _methods(record, alps))
     return rows, columns
 
 
-def _with_brain_volume(row: dict, volume: float) -> dict:
-    """Brain volume from the participants table, and the fractions that are taken of it."""
+def with_given_volumes(
+    records: list[dict], participants: Participants | None, thresholds: dict
+) -> list[dict]:
+    """``records`` with the brain volume of the participants table in the place of the measured one
+    where there is one, with the fractions that are taken of it and the flags of both.
+
+    ``thresholds``: `qc.thresholds` of the configuration.
+    """
+    return [_with_volume(r, _person(r, participants), thresholds) for r in records]
+
+
+def _with_volume(record: dict, person: dict, thresholds: dict) -> dict:
+    volume = person.get("brain_volume_mm3")
+    if volume is None:
+        return record
     changed = {"brain_volume_mm3": volume}
-    for name, value in row.items():
+    for name, value in record["values"].items():
         if name.endswith("_fraction_brain") and value is not None:
-            changed[name] = row[name.replace("fraction_brain", "volume_mm3")] / volume
-    return changed
+            changed[name] = record["values"][name.replace("fraction_brain", "volume_mm3")] / volume
+    kept = [flag for flag in record["flags"] if flag["metric"] not in changed]
+    values = record["values"] | changed
+    return record | {"values": values, "flags": kept + flags(changed, thresholds)}
 
 
 def _person(record: dict, participants: Participants | None) -> dict:

@@ -16,7 +16,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from glymph.report.results import MARKERS, SETS, Results, p_equals, short_label
+from glymph.report.results import MARKERS, SETS, Results, p_equals
 from glymph.stats.analysed import WHOLE
 from glymph.stats.correlation import residuals
 from glymph.stats.design import NotComputable
@@ -94,7 +94,7 @@ def _raincloud(axis, results: Results, frame: pd.DataFrame, metric: str) -> None
         [f"{g}\n{n}" for g, n in zip(results.groups, sizes, strict=True)],
     )
     axis.set_xlim(-0.5, len(results.groups) - 0.35)
-    axis.set_ylabel(short_label(metric))
+    axis.set_ylabel(results.name(metric))
     axis.ticklabel_format(axis="y", style="sci", scilimits=(-3, 5))
 
 
@@ -148,7 +148,7 @@ def with_scores(results: Results, metrics: list[str]) -> Figure | None:
 def _scatter(axis, results: Results, frame, metric: str, score: str) -> None:
     shown = frame[["group", metric, score]].dropna()
     x, y = shown[score], shown[metric]
-    left, bottom = short_label(metric), short_label(score)
+    left, bottom = results.name(metric), results.name(score)
     if results.settings["scatter"] == "residual":
         x, y, shown = _left_over(results, frame, metric, score)
         left, bottom = f"{left}, residual", f"{bottom}, residual"
@@ -269,7 +269,7 @@ def correlation_matrix(results: Results) -> Figure | None:
     table = frame[names].corr(method="spearman", min_periods=4)
     size = min(WIDTH, 1.6 + 0.36 * len(names))
     figure, axis = plt.subplots(figsize=(size, 0.86 * size), layout="constrained")
-    labels = [short_label(n) for n in names]
+    labels = [results.name(n) for n in names]
     sns.heatmap(
         table.to_numpy(), ax=axis, vmin=-1, vmax=1, cmap="PuOr_r", square=True, linewidths=0.4,
         xticklabels=labels, yticklabels=labels, annot=len(names) <= 18, fmt=".1f",
@@ -299,7 +299,7 @@ def cohort(results: Results) -> Figure | None:
     picture = axis.imshow(np.ma.masked_invalid(z), aspect="auto", cmap="PuOr_r", vmin=-4, vmax=4,
                           interpolation="nearest")  # fmt: skip
     axis.set_facecolor("#dddddd")
-    axis.set_xticks(range(len(names)), [short_label(n) for n in names], rotation=60, ha="right",
+    axis.set_xticks(range(len(names)), [results.name(n) for n in names], rotation=60, ha="right",
                     rotation_mode="anchor")  # fmt: skip
     edges = np.cumsum([0, *shown["group"].value_counts().reindex(results.groups).tolist()])
     middles = (edges[:-1] + edges[1:]) / 2 - 0.5
@@ -331,7 +331,7 @@ def sensitivity(results: Results) -> Figure | None:
             fmt=MARKERS[k % len(MARKERS)], markersize=3.5, linewidth=0.8, color=SETS[k % len(SETS)],
             label=analysis,
         )  # fmt: skip
-    axis.set_yticks(range(len(names)), [short_label(n) for n in names])
+    axis.set_yticks(range(len(names)), [results.name(n) for n in names])
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.set_xlabel("effect size (partial η² of ANCOVA, ε² of Kruskal-Wallis), 95 % interval")
     figure.legend(loc="outside lower center", ncols=3, frameon=False)

@@ -140,9 +140,9 @@ def short_label(name: str) -> str:
     if name in SHORT:
         return SHORT[name].split(",")[0]
     parts = name.split("_")
-    if parts[0] == "alps" and parts[-1] in ("left", "right", "mean"):
+    if parts[0] == "alps" and "l2_l3" not in name and parts[-1] in ("left", "right", "mean"):
         return f"ALPS {parts[-1]}"
-    if parts[0] == "epvs" and len(parts) > 2:
+    if parts[0] == "epvs" and len(parts) > 2 and parts[1] != "part":
         place = {"total": "EPVS", "bg": "BG-EPVS", "cso": "CSO-EPVS", "midbrain": "midbrain EPVS",
                  "dwm": "DWM-EPVS"}  # fmt: skip
         side = f" {parts.pop(2)}" if parts[2] in ("left", "right") else ""
@@ -174,9 +174,9 @@ def number(value: float | None, digits: int = 3) -> str:
         return "n/a"
     if value == 0:
         return "0"
-    if abs(value) >= 10**digits:
-        return f"{value:,.0f}"
     text = f"{value:.{digits}g}"
+    if abs(float(text)) >= 10**digits:  # as rounded: 999.6 is 1,000
+        return f"{value:,.0f}"
     return f"{value:.2e}" if "e" in text else text
 
 

@@ -122,9 +122,10 @@ def _apart(results: Results) -> str:
     auc = auc[auc["contrast"].isin(pairs)]
     if not len(auc):
         return "whether imaging tells the groups apart could not be examined"
-    best = auc.loc[auc["auc"].idxmax()]
-    if not best["auc_low"] > 0.5:
+    auc = auc[auc["auc_low"] > 0.5]
+    if not len(auc):
         return "imaging told no pair of groups apart better than chance"
+    best = auc.loc[auc["auc"].idxmax()]
     return (
         f"the pair of groups that imaging told apart best was {best['contrast']} "
         f"({best['features']}, cross-validated AUC {best['auc']:.2f}, 95 % CI "
@@ -149,14 +150,23 @@ def who(results: Results) -> list[str]:
     sizes = results["analysed"]["group"].value_counts()
     counts = _listed([f"{sizes.get(g, 0)} {g}" for g in results.groups]) if results.groups else "0"
     lines = [f"{len(results['analysed'])} subjects were analysed: {counts}."]
-    out = results["left_out"]
-    if len(out):
-        reasons = out["reason"].value_counts()
-        why = _listed([f"{n} because of: {reason}" for reason, n in reasons.items()])
-        lines.append(f"{len(out)} subject-sessions were not: {why}.")
+    out = flow(results)["out"]
+    if out:
+        why = _listed([f"{n} because of: {reason}" for n, reason in out])
+        lines.append(f"{sum(n for n, _ in out)} subject-sessions were not: {why}.")
+    partly = _partly(results)
+    if partly:
+        lines.append(f"Of the analysed, {partly} lack metrics that raters rejected.")
     elsewhere = [line for lines in missed(results).values() for line in lines]
     notes = [f"{_upper(note)}." for note in results.notes]
     return lines + [note for note in notes if note not in elsewhere]
+
+
+def _partly(results: Results) -> int:
+    """How many analysed subject-sessions are listed with a reason too: they lost some metrics."""
+    inside = set(results["analysed"][IDENTITY].fillna("").itertuples(index=False, name=None))
+    listed = set(results["left_out"][IDENTITY].fillna("").itertuples(index=False, name=None))
+    return len(inside & listed)
 
 
 def flow(results: Results) -> dict:

@@ -71,7 +71,7 @@ def main(snakemake):
     facts = {
         "metrics": census.metrics(objects, labels, affine, brain_volume, snakemake.params.total)
         | left_out
-        | lesion_volumes(lesions, labels)
+        | lesion_volumes(lesions, labels, affine)
         | quality.measure(t1w_1mm, t2w_1mm, brain, labels),
         "epvs_input": prepared["epvs_input"],
         "epvs_lesions": lesions.made_by,

@@ -16,7 +16,7 @@ def main(snakemake):
     template = load_template(params.template)
     subject = regions.Subject(t1w, template, source.affine, source.inverse_warp, files)
     labels, made_by = regions.find(subject, params.engine, params.model, snakemake.threads)
-    metrics = regions.volumes(labels)
+    metrics = regions.volumes(labels, t1w.affine)
     if params.engine != "provided":
         metrics |= regions.roof_levels(subject.roofs)
     if params.compare:

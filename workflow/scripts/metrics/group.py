@@ -8,7 +8,7 @@ from glymph.inputs.cohort import load_participants, unmatched
 from glymph.inputs.index import read_index
 from glymph.metrics.exclusions import EXCLUSION_COLUMNS, exclusions
 from glymph.metrics.flags import FLAG_COLUMNS, flag_rows
-from glymph.metrics.table import describe, table
+from glymph.metrics.table import describe, table, with_given_volumes
 
 
 def main(snakemake):
@@ -17,6 +17,7 @@ def main(snakemake):
     records = [read_json(path) for path in snakemake.input.records]
     participants = load_participants(config, index.scans)
     used = [name for name, column in config["participants"]["columns"].items() if column]
+    records = with_given_volumes(records, participants, config["qc"]["thresholds"])
     flagged = flag_rows(records, config["qc"]["outlier_z"])
     rows, columns = table(records, participants, used, config["alps"], flagged)
     without = unmatched(index.scans, participants, out_of_run) if participants else []
