@@ -52,6 +52,19 @@ def test_surroundings_are_new_each_time_and_air_stays_dark():
     assert np.mean(np.array(dark) < 0.2) > 0.7  # but for the loud backgrounds
 
 
+def test_a_donor_s_own_brain_goes_over_into_what_surrounds_it():
+    """With its own brain nothing is moved or filled at its border: the stem becomes the cord."""
+    donor, mni = donors.load_donor("colin27"), points(6.0)
+    placed = donors.place(donor, mni)
+    inside, near = placed.distance == 0, placed.distance < 6
+    order = []
+    for seed in range(12):
+        signal = donors.surround(np.random.default_rng(seed), placed, 6.0, own_brain=True)
+        order.append(np.corrcoef(signal[inside], donor.at(mni[inside]))[0, 1])
+        assert np.isfinite(signal[near]).all()
+    assert np.median(order) > 0.5, "in most heads tissues keep the order of a T1w"
+
+
 def test_heads_of_one_anatomy_share_their_brain_and_not_its_surroundings():
     pairs = list(islice(samples.head_volumes(4), samples.HEAD_RENDERINGS))
     for image, share in pairs:

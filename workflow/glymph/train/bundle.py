@@ -23,6 +23,7 @@ from glymph.train.samples import HEAD_SHAPE, LABEL_SHARE, REGION_SHAPE
 ABOUT = {
     "epvs": {
         "task": "Segmentation of enlarged perivascular spaces on T1w and T2w brain MRI",
+        "learned_from": "synthetic images",
         "inputs": {"0": "T1w", "1": "T2w, or -1 throughout where there is none",
                    "2": "lines of both in three dimensions (glymph.epvs.ridge)"},
         "outputs": {"0": "rest of the voxel",
@@ -36,6 +37,7 @@ ABOUT = {
     },
     "regions": {
         "task": "Outlines of centrum semiovale, basal ganglia and midbrain on T1w brain MRI",
+        "learned_from": "synthetic images",
         "inputs": {"0": "T1w"},
         "outputs": {"0": "background", "1": "outline of the centrum semiovale",
                     "2": "outline of the basal ganglia", "3": "outline of the midbrain"},
@@ -47,6 +49,7 @@ ABOUT = {
     },
     "brain": {
         "task": "Brain extraction from T1w head MRI",
+        "learned_from": "synthetic images and two public heads (resources/heads)",
         "inputs": {"0": "T1w"},
         "outputs": {"0": "not brain", "1": "brain (share of the voxel)"},
         "window": None,
@@ -76,12 +79,13 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
     metadata = {
         "name": f"glymph-{name}",
         "version": glymph.__version__,
-        "changelog": {glymph.__version__: "trained on synthetic images"},
+        "changelog": {glymph.__version__: f"trained on {about['learned_from']}"},
         "monai_version": version("monai"),
         "pytorch_version": version("torch").split("+")[0],
         "numpy_version": version("numpy"),
         "task": about["task"],
-        "description": f"VB-Net, {settings['network']['dims']}D, trained on synthetic images.",
+        "description": f"VB-Net, {settings['network']['dims']}D, trained on "
+                       f"{about['learned_from']}.",
         "authors": "the glymph workflow's authors",
         "copyright": "BSD-3-Clause",
         "intended_use": "Research. Not a medical device.",

@@ -86,16 +86,21 @@ def load_donor(name: str, folder: Path = FOLDER) -> Donor:
     return Donor(parts["T1w"], affine, maps, outward.astype(np.float32))
 
 
-def surround(rng: np.random.Generator, placed: Placed, voxel_mm: float) -> np.ndarray:
+def surround(
+    rng: np.random.Generator, placed: Placed, voxel_mm: float, own_brain: bool = False
+) -> np.ndarray:
     """Signal (x, y, z) of everything outside the brain of a donor, ``placed``.
 
     The layers about the brain are thicker or thinner than the donor's, fluid over the brain too,
-    and every tissue gets a new signal: in most heads that of some T1w, in the others any.
+    and every tissue gets a new signal: in most heads that of some T1w, in the others any. With
+    ``own_brain`` the donor's brain is in it, by the same new signals and without added fluid, so
+    that the brain stem goes over into the cord as in a real image.
     """
     distance = placed.distance
     shape = distance.shape
     stretch = np.exp(0.22 * rng.standard_normal() + 0.15 * smooth_noise(rng, shape, 25 / voxel_mm))
     rim = rng.choice([0.0, rng.uniform(0, 2.0), rng.uniform(1.0, 6.0)], p=[0.4, 0.35, 0.25])
+    rim = 0.0 if own_brain else rim
     rim = rim * np.clip(1 + 0.5 * smooth_noise(rng, shape, 18 / voxel_mm), 0, 2)
     asked = np.maximum(distance - rim, 0) / stretch
     taken = placed.donor.at(placed.mni + placed.away * (asked - distance)[..., None])

@@ -274,8 +274,10 @@ def uneven(rng, image: np.ndarray) -> np.ndarray:
 HEAD_SHAPE = (96, 112, 96)
 HEAD_MM = 2.0
 HEAD_RENDERINGS = 3
-DRAWN = 0.2
+DRAWN = 0.1
 """Share of heads whose surroundings are drawn and not a donor's."""
+OWN_BRAIN = 0.4
+"""Share of a donor's images that show its own brain as it is, and not its tissues redrawn."""
 STEEPEST_BIAS = 0.45
 """Logarithm of the coil's profile, one deviation of its smooth part."""
 
@@ -295,23 +297,29 @@ def head_volumes(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         tissues = render_tissues(head, rng, low, HEAD_SHAPE, HEAD_MM, maps)
         placed = donors.place(donor, tissues.mni) if donor else None
         for _ in range(HEAD_RENDERINGS):
+            own = bool(placed) and rng.random() < OWN_BRAIN
             if placed:
-                around = donors.surround(rng, placed, HEAD_MM)
+                around = donors.surround(rng, placed, HEAD_MM, own)
             else:
                 around = surround(rng, head, tissues.mni, HEAD_MM)
-            image, label = head_volume(rng, tissues, around)
+            image, label = head_volume(rng, tissues, around, own)
             if rng.random() < 0.5:
                 image, label = image[:, ::-1], label[::-1]
             yield image, label
 
 
-def head_volume(rng, tissues: Tissues, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One image of a head of ``tissues`` with the signal ``around`` its brain, and its label."""
-    around = around * np.exp(abs(0.4 * rng.standard_normal()))
-    level = levels_t1w(rng) if rng.random() < 0.8 else any_levels(rng)
-    fine = 1 + rng.uniform(0, 0.06) * smooth_noise(rng, HEAD_SHAPE, 1.5)
-    brain = (level["wm"] * tissues.wm + level["gm"] * tissues.gm) * fine
-    image = brain + level["csf"] * tissues.csf + (1 - tissues.hull) * around
+def head_volume(
+    rng, tissues: Tissues, around: np.ndarray, own_brain: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """One image of a head of ``tissues`` with the signal ``around`` its brain, and its label;
+    with ``own_brain`` the brain is in ``around`` already."""
+    image = around
+    if not own_brain:
+        around = around * np.exp(abs(0.4 * rng.standard_normal()))
+        level = levels_t1w(rng) if rng.random() < 0.8 else any_levels(rng)
+        fine = 1 + rng.uniform(0, 0.06) * smooth_noise(rng, HEAD_SHAPE, 1.5)
+        brain = (level["wm"] * tissues.wm + level["gm"] * tissues.gm) * fine
+        image = brain + level["csf"] * tissues.csf + (1 - tissues.hull) * around
     image = image ** np.exp(0.2 * rng.standard_normal())
     kind = rng.choice(["head", "defaced", "stripped"], p=[0.8, 0.1, 0.1])
     if kind == "stripped":
