@@ -7,6 +7,7 @@ import pytest
 from glymph.alps.index import Limits, Space, compute
 from glymph.alps.placement import find
 from glymph.alps.roi import load_rois
+from glymph.common.errors import BadInput
 from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.spaces import apply_affine, write_itk_affine
 from tests.conftest import STORAGE, grid, rotation
@@ -154,3 +155,20 @@ def test_a_region_that_finds_no_tract_gives_no_adaptive_index(tmp_path):
     assert "finds no place like its tract (score 0.0" in found.stops[-1].reason
     loose = compute(maps, where, STUDY, "template", Limits(angle=91, fa=0, score=-1))
     assert loose.values["alps_adaptive_template_mean"] is not None
+
+
+def test_a_mask_of_the_other_side_is_refused(tmp_path):
+    affine = np.diag([2.0, 2, 2, 1])
+    affine[:3, 3] = (-60, -60, -40)
+    user = {}
+    for side, x in (("left", 42), ("right", 18)):  # x = 24 mm and -24 mm: exchanged
+        data = np.zeros((60, 60, 60), np.uint8)
+        data[x - 1 : x + 2, 20:23, 30:33] = 1
+        path = tmp_path / f"{side}.nii.gz"
+        nib.save(nib.Nifti1Image(data, affine), path)
+        user |= {f"{side}_{tract}": {"mask": str(path)} for tract in TRACTS}
+    with pytest.raises(BadInput, match="mask of the left lies in the other hemisphere"):
+        load_rois({"rois": "user", "user_rois": user})
+    names = {"left": "right", "right": "left"}
+    right = {f"{names[k.split('_')[0]]}_{k.split('_')[1]}": v for k, v in user.items()}
+    assert len(load_rois({"rois": "user", "user_rois": right})) == 4

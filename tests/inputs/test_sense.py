@@ -33,6 +33,14 @@ def refused(message, **changes):
     return str(error.value)
 
 
+OWN = {
+    "left_projection": {"centre": [-26, -14, 25], "diameter_mm": 5},
+    "left_association": {"centre": [-38, -14, 25], "diameter_mm": 5},
+    "right_projection": {"mask": "right.nii.gz"},
+    "right_association": {"mask": "rightmost.nii.gz"},
+}
+
+
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
@@ -79,7 +87,7 @@ def test_a_key_that_another_one_makes_void(changes, message):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"alps__rois": "user", "alps__user_rois": {"left_projection": {"mask": "x.nii.gz"}}},
+        {"alps__rois": "user", "alps__user_rois": OWN},
         {"epvs__engine": "provided", "epvs__epvs_mask": "{prefix}.nii.gz"},
         {"epvs__regions": "provided", "epvs__region_labels": "{prefix}.nii.gz"},
         {"epvs__engine": "command", "epvs__command": "sh x {output}"},
@@ -112,6 +120,23 @@ def test_what_finds_files_in_a_bids_folder_does_not_apply_to_a_path_table(change
 def test_every_void_key_is_named_at_once():
     text = refused("2 error", epvs__epvs_mask="{prefix}.nii", epvs__command="sh x {output}")
     assert "epvs.command" in text and "epvs.epvs_mask" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (None, "alps.user_rois: lacks left_projection"),
+        ({"right_association": None}, "alps.user_rois: lacks right_association"),
+        ({"left_projection": {"centre": [24, -14, 25], "diameter_mm": 5}},
+         "left_projection: x = 24 lies on the other side"),
+        ({"right_projection": {"centre": [-24, -14, 25], "diameter_mm": 5}},
+         "right_projection: x = -24 lies on the other side"),
+        ({"left_projection": {"centre": [0, -14, 25], "diameter_mm": 5}}, "x = 0 lies on"),
+    ],
+)  # fmt: skip
+def test_regions_of_alps_of_ones_own(changes, message):
+    given = changes and {k: v for k, v in (OWN | changes).items() if v}
+    refused(message, alps__rois="user", alps__user_rois=given)
 
 
 @pytest.mark.parametrize("name", SETS_OF_OURS)

@@ -112,8 +112,22 @@ def load_rois(settings: dict, corrections: dict[str, dict] | None = None) -> Roi
             name = f"{hemisphere}_{tract}"
             if name not in given:
                 raise BadInput(f"alps.user_rois lacks {name}", cure="all four ROIs are needed")
-            found[hemisphere, tract] = _corrected(_roi(given[name]), (corrections or {}).get(name))
+            roi = _roi(given[name])
+            _check_side(roi, hemisphere)
+            found[hemisphere, tract] = _corrected(roi, (corrections or {}).get(name))
     return found
+
+
+def _check_side(roi: Sphere | Mask, hemisphere: str) -> None:
+    """`BadInput` for a mask that lies wholly in the other hemisphere: x < 0 is left."""
+    if not isinstance(roi, Mask):
+        return
+    x = roi.outline()[:, 0] * (1 if hemisphere == "left" else -1)
+    if x.min() >= 0:
+        raise BadInput(
+            f"the ROI mask of the {hemisphere} lies in the other hemisphere", roi.path,
+            "exchange left and right in alps.user_rois, or correct the mask's affine",
+        )  # fmt: skip
 
 
 def _roi(entry: dict) -> Sphere | Mask:

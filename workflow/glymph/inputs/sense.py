@@ -9,10 +9,12 @@ import difflib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 
 import yaml
 
+from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.registry import metrics
 
 HEX = re.compile("#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
@@ -26,6 +28,7 @@ def senseless(config: dict) -> Iterator[str]:
     """A line for every value of a configuration that passed the schema and cannot be meant."""
     yield from _unused(config)
     yield from _of_path_table(config)
+    yield from _user_rois(config["alps"])
     yield from _thresholds(config["qc"]["thresholds"])
     yield from _inverted("participants.ranges", config["participants"]["ranges"])
     yield from _colours(config["stats"]["colours"])
@@ -62,6 +65,23 @@ def _unused(config: dict) -> Iterator[str]:
     ]:  # fmt: skip
         if value and not used:
             yield f"{key}: set and not used, because {why}; {cure}, or take {key} out"
+
+
+def _user_rois(alps: dict) -> Iterator[str]:
+    """Regions of ALPS of the user's own that are not all there, or of the other side."""
+    given = alps["user_rois"] or {}
+    if alps["rois"] != "user":
+        return
+    for side, tract in product(HEMISPHERES, TRACTS):
+        name = f"{side}_{tract}"
+        entry = given.get(name)
+        if not entry:
+            yield f"alps.user_rois: lacks {name}; alps.rois is user, and all four are needed"
+        elif "mask" not in entry and (entry["centre"][0] < 0) != (side == "left"):
+            yield (
+                f"alps.user_rois.{name}: x = {entry['centre'][0]:g} lies on the other side or the "
+                "midline; sides are anatomical, and x < 0 is left"
+            )
 
 
 def _of_path_table(config: dict) -> Iterator[str]:
