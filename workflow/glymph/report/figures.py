@@ -139,7 +139,8 @@ def with_scores(results: Results, metrics: list[str]) -> Figure | None:
             if len(row):
                 r = row.iloc[0]
                 p = p_equals(r["p"])
-                axis.set_title(f"partial R² = {r['r2']:.3f}, {p}, n = {int(r['n'])}")
+                kind = "partial R²" if results.plan["covariates"] else "R²"
+                axis.set_title(f"{kind} = {r['r2']:.3f}, {p}, n = {int(r['n'])}")
     handles, names = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
     return figure

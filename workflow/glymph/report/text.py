@@ -37,13 +37,14 @@ CAPTIONS = {
     "colour: robust z (median and median absolute deviation) over the cohort; grey: missing.",
     "groups_alps": "ALPS by group: points are subjects, boxes quartiles, shades densities. "
     "Brackets: pairs with a Bonferroni-corrected P below alpha. Numbers below the names: subjects "
-    "with a value. Values are as measured, not adjusted; the tests are those of Table 4.",
+    "with a value. Values are not adjusted for covariates (with ComBat they are harmonised over "
+    "sites); the tests are those of Table 4.",
     "groups_epvs": "Enlarged perivascular spaces by group, drawn as ALPS; the tests are those of "
     "Table 3.",
     "groups_other": "Other metrics by group, drawn as ALPS.",
     "scores_epvs": "Perivascular spaces and cognition (Figure 4 of the study), the first six "
-    "metrics of the configuration. R² and P: partial correlation given the covariates, all groups "
-    "together. Line: least squares.",
+    "metrics of the configuration. R² and P: partial correlation given the covariates, where "
+    "there are any, all groups together. Line: least squares.",
     "scores_alps": "ALPS and cognition (Figure 5 of the study), drawn as Figure 4.",
     "correlations": "Spearman correlation between all metrics and scores, all groups together, "
     "without covariates.",
