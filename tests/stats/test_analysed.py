@@ -450,7 +450,7 @@ Z_SCORES = stats.norm.ppf(np.linspace(0.03, 0.97, 16))
         (np.linspace(1.2, 1.7, 16), 9.99, True),
         (np.linspace(1.2, 1.7, 16), 2.4, False),  # far off, and no such number
         (np.linspace(18, 42, 16), 99, True),
-        (np.linspace(18, 42, 16), -1, True),
+        (np.linspace(18, 42, 16), -1, False),
         (np.linspace(40, 97, 16), 99, False),  # a score of at most 100
         (Z_SCORES, -1, False),
         (Z_SCORES, -9, True),

@@ -20,8 +20,8 @@ from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
 CODES, FAR = (99, 999, 9999, 99999, 88, 888, 8888), 20
 """Numbers that studies write for "missing", and how far above the plausible they give it away."""
-MAYBE_CODES = (*CODES, 9.99, 99.9, 99.99, 999.9, -1, -9, -88, -99, -888, -999, -8888, -9999)
-"""Such numbers in columns of which nothing is known; -1 only where no other value is negative."""
+MAYBE_CODES = (*CODES, 9.99, 99.9, 99.99, 999.9, -9, -88, -99, -888, -999, -8888, -9999)
+"""Such numbers in columns of which nothing is known."""
 FAR_OFF = 6.0
 """Robust standard deviations from the median beyond which such a number stands alone; it lies twice
 as far out as any other value too."""
@@ -311,8 +311,8 @@ def _without_codes(frame: pd.DataFrame, name: str, metric: Metric | None) -> lis
 def _far_from_others(numbers: pd.Series) -> pd.Series:
     """Which ``numbers`` are of `MAYBE_CODES` and lie by themselves (bool).
 
-    -1 or -9 where nothing else is negative; otherwise beyond `FAR_OFF` and twice as far out as all
-    that are no such numbers.
+    Negative ones where nothing else is negative; otherwise beyond `FAR_OFF` and twice as far out as
+    all that are no such numbers.
     """
     maybe = numbers.isin(MAYBE_CODES)
     others = numbers[~maybe & np.isfinite(numbers)]
@@ -322,7 +322,7 @@ def _far_from_others(numbers: pd.Series) -> pd.Series:
     spread = 1.4826 * (others - middle).abs().median()
     alone = (numbers - middle).abs() > FAR_OFF * spread
     alone &= np.where(numbers > 0, numbers > 2 * others.max(), numbers < 2 * min(others.min(), 0))
-    return maybe & ((others.min() >= 0) & (numbers < 0) | alone & (numbers != -1))
+    return maybe & ((others.min() >= 0) & (numbers < 0) | alone)
 
 
 def without_rejected(
