@@ -271,6 +271,28 @@ def test_no_participant_is_lost_in_silence(tmp_path, content, match):
     refused(lambda: read_participants(path, COLUMNS, None), ParticipantsError, path, match=match)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_as_spreadsheets_write_it(tmp_path, encoding):
+    path = put(tmp_path, "p.tsv", "participant_id\tsite\r\n1\tZürich\r\n".encode(encoding))
+    assert read_participants(path, {"site": "site"}, None).rows["sub-1"]["site"] == "Zürich"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "match"),
+    [
+        ("latin-1", "line 3 holds letters that are not in UTF-8.*save it in UTF-8: in Excel as"),
+        ("cp1252", "line 3 holds"),
+        ("utf-16-le", "UTF-16 without its mark"),
+        ("utf-16-be", "UTF-16 without its mark"),
+    ],
+)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+def test_other_character_sets_are_not_guessed(tmp_path, encoding, match, line_end):
+    text = line_end.join(["participant_id\tsite", "1\tBern", "2\tZürich"])
+    path = put(tmp_path, "p.tsv", text.encode(encoding))
+    refused(lambda: read_participants(path, COLUMNS, None), ParticipantsError, path, match=match)
+
+
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 def test_line_ends_mark_and_trailing_tabs_are_no_matter(tmp_path, line_end):
     text = f"\ufeffparticipant_id\tgroup\t{line_end}\t\t{line_end}1\tA\t{line_end}2{line_end}"

@@ -43,8 +43,11 @@ def test_read(tmp_path, suffix, data):
         (b"participant_id\tage\tage\n1\t2\t3\n", "two columns are called age"),
         (b"participant_id\tage\n\t2\n", "1 rows have no participant_id"),
         (b"participant_id\tage\n1\t\0\n", "NUL"),
-        ("participant_id\tage\n1\t2\n".encode("utf-16"), "NUL"),
-        ("participant_id\tage\n1\té\n".encode("latin-1"), "utf-8"),
+        ("participant_id\tage\n1\t2\n".encode("utf-16-le"), "NUL"),
+        (
+            "participant_id\tage\n1\té\n".encode("latin-1"),
+            "line 2 holds letters that are not in UTF",
+        ),
         (b'participant_id\tage\n1\t"2\n', "EOF"),
     ],
 )
@@ -52,6 +55,13 @@ def test_no_cell_is_shifted_in_silence(tmp_path, content, match):
     path = tmp_path / "metrics.tsv"
     path.write_bytes(content)
     refused(lambda: read(path, {}), BadInput, path, match=match)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_text_as_spreadsheets_write_it(tmp_path, encoding):
+    path = tmp_path / "metrics.tsv"
+    path.write_bytes("participant_id\tsite\r\n1\tZürich\r\n".encode(encoding))
+    assert read(path, {})["site"].tolist() == ["Zürich"]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip", ".xz", ".bz2"])

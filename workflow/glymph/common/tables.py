@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import math
 from pathlib import Path
 
@@ -12,8 +14,38 @@ MISSING = ("", "n/a", "na", "nan", "none", "null", "#n/a", ".", "-", "?")
 """What people write for a missing value, compared in lower case."""
 
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+AS_UTF_8 = (
+    "save it in UTF-8: in Excel as Unicode Text or CSV UTF-8, in LibreOffice with that character "
+    "set"
+)
+
+
+class NoTextError(ValueError):
+    """Bytes that are no text of a known character set; the message says where."""
+
+
 class TableError(ValueError):
     """A user's table cannot be read; the message names the file, the fault and the cure."""
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a user's table: UTF-8, or UTF-16 where its first bytes say so.
+
+    Other character sets (Excel's "Text (Tab delimited)") are not guessed, unlike in JSON: names of
+    groups and sites would be other words. Raises `NoTextError`.
+    """
+    wide = raw[:2] in UTF_16
+    try:
+        text = raw.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        if wide or b"\0" in raw:
+            raise NoTextError("damaged, or UTF-16 without its mark") from None
+        line = len((raw[: error.start] + b"?").splitlines())
+        raise NoTextError(f"line {line} holds letters that are not in UTF-8") from None
+    if "\0" in text:
+        raise NoTextError("it holds NUL bytes, as UTF-16 without its mark does")
+    return text
 
 
 def read_table(
@@ -28,16 +60,16 @@ def read_table(
     if Path(path).is_symlink() and not Path(path).exists():
         raise TableError(f"{path}: its content is not here (git-annex?); datalad get {path}")
     try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, delimiter=separator, strict=True)
-            lines = [(reader.line_num, [c.strip() for c in line]) for line in reader if any(line)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        stream = io.StringIO(decoded(Path(path).read_bytes()), newline="")
+        reader = csv.reader(stream, delimiter=separator, strict=True)
+        lines = [(reader.line_num, [c.strip() for c in line]) for line in reader if any(line)]
+    except NoTextError as error:
+        raise TableError(f"{path}: not readable as a table ({error}); {AS_UTF_8}") from None
+    except (OSError, csv.Error) as error:
         raise TableError(
             f"{path}: not readable as a table ({brief(error)}); write it as UTF-8 text, columns "
             "separated by tabs, without quotes"
         ) from None
-    if any("\0" in text for _, line in lines for text in line):
-        raise TableError(f"{path}: it holds NUL bytes; write it as UTF-8 text, not UTF-16")
     header = lines[0][1] if lines else []
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:

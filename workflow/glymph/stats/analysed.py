@@ -15,7 +15,7 @@ from glymph.common.cells import find_column, limits_of, near_columns, read_cell
 from glymph.common.errors import BadInput, brief, short
 from glymph.common.names import ALPS_AXES, HEMISPHERES, PLACEMENTS, RATIO, alps_version
 from glymph.common.registry import Metric, metrics, severity, variables
-from glymph.common.tables import MISSING
+from glymph.common.tables import AS_UTF_8, MISSING, NoTextError, decoded
 from glymph.stats.sessions import NUMBER, YEARS, Order, choose, order
 
 CODES, FAR = (99, 999, 9999, 99999, 88, 888, 8888), 20
@@ -159,13 +159,10 @@ def _cells(path: Path, separator: str) -> pd.DataFrame:
     an index, which shifts all columns, and renames columns of one name."""
     cure = "give a TSV, or a CSV ending in .csv, with a header line, in UTF-8"
     try:
-        content = path.read_bytes()
-        if b"\0" in content:
-            raise ValueError("it holds NUL bytes")
-        frame = pd.read_csv(
-            io.BytesIO(content), sep=separator, header=None, dtype=str, keep_default_na=False,
-            encoding="utf-8-sig",
-        )  # fmt: skip
+        text = io.StringIO(decoded(path.read_bytes()), newline="")
+        frame = pd.read_csv(text, sep=separator, header=None, dtype=str, keep_default_na=False)
+    except NoTextError as error:
+        raise BadInput(f"this table cannot be read ({error})", str(path), AS_UTF_8) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"this table cannot be read ({brief(error)})", str(path), cure) from None
     names = pd.Index([" ".join(name.split()) for name in frame.iloc[0]])
