@@ -185,6 +185,31 @@ def test_the_phase_is_no_image_to_choose(bids, tmp_path, several):
     assert asked.files["dwi"].endswith("part-phase_dwi.nii.gz")
 
 
+def test_mp2rage_without_a_t1w_is_named(bids, config, tmp_path):
+    bids("sub-01/anat/sub-01_acq-x_UNIT1.nii.gz")  # beside a T1w: no word
+    bids("sub-02/anat/sub-02_run-1_UNIT1.nii.gz", "sub-02/anat/sub-02_run-2_UNIT1.nii.gz")
+    bids("sub-02/anat/sub-02_run-1_UNIT1.json", "sub-02/anat/sub-02_T2w.nii.gz")
+    bids("sub-03/ses-a/anat/sub-03_ses-a_UNIT1.nii")
+    found = prepare(config)
+    assert [scan.unit.prefix for scan in found.scans] == ["sub-01", "sub-02"]
+    problem = found.by_prefix["sub-02"].problems["T1w"]
+    assert "no T1w image; UNIT1 (MP2RAGE) is not taken for one" in problem.reason
+    assert problem.file.endswith("sub-02_run-1_UNIT1.nii.gz")
+    assert problem.cure.endswith("as sub-02_run-1_T1w.nii.gz")
+    assert [Path(one.stop.file).name for one in found.unused] == ["sub-03_ses-a_UNIT1.nii"]
+    said = [line for line in found.summary() if "UNIT1" in line]
+    assert len(said) == 2 and said[0].startswith("Left out: ")
+
+
+def test_a_dataset_of_mp2rage_alone(bids, tmp_path):
+    (tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz").rename(
+        tmp_path / "bids/sub-01/anat/sub-01_UNIT1.nii.gz"
+    )
+    (tmp_path / "bids/sub-01/dwi/sub-01_dwi.nii.gz").unlink()
+    with pytest.raises(DatasetError, match="sub-01_UNIT1.nii.gz: no T1w image; UNIT1"):
+        scan(tmp_path)
+
+
 def test_two_t1w_need_a_rule(bids, tmp_path):
     bids("sub-01/anat/sub-01_run-1_T1w.nii.gz", "sub-01/anat/sub-01_run-2_T1w.nii.gz")
     (tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz").unlink()

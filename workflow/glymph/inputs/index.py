@@ -21,7 +21,7 @@ from glymph.common.names import PREFIX_PATTERN, Unit
 from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
 from glymph.inputs.choose import Rule, choose, no_magnitude, settled, stranger
-from glymph.inputs.survey import DatasetError, Unused, survey
+from glymph.inputs.survey import DatasetError, Unused, no_t1w, survey
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
 PROVIDED = ("brain_mask", "region_labels", "epvs_mask", "lesion_mask")
@@ -144,6 +144,8 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
             unused += [rule.passed_over(image, chosen) for image in others]
         if kind == "dwi":
             reverse += [image for image in others if not no_magnitude(image)]
+    if unit in found.unit1 and not images.get("T1w"):
+        problems["T1w"] = no_t1w(found.unit1[unit])
     try:
         if "dwi" in files:
             files |= _dwi_sidecars(files["dwi"], str(bids_dir), names)

@@ -23,6 +23,8 @@ ELSEWHERE = ("func", "meg", "eeg", "ieeg", "pet", "beh", "perf", "micr", "motion
 OTHER_IMAGES = (".img", ".img.gz", ".mgz", ".mgh", ".mnc", ".nrrd", ".mif", ".mif.gz", ".dcm")
 BESIDE = ("sourcedata", "derivatives", "code", "stimuli", "phenotype", "docs", "logs", "rawbids")
 """Folders that a dataset may have beside those of its subjects."""
+MP2RAGE = "UNIT1"
+"""A T1-weighted image in all but name: the air about the head is noise as bright as the brain."""
 MEANT = {word.lower(): word for word in PLACES} | {
     "t1": "T1w", "t2": "T2w", "dti": "dwi", "mprage": "T1w", "spgr": "T1w", "bravo": "T1w",
 }  # fmt: skip
@@ -64,12 +66,13 @@ class Unused:
 @dataclass
 class Survey:
     """``images`` by unit and suffix (`PLACES`), ``fieldmaps`` of those and of other units, the
-    paths of a unit's ``tables`` (sessions, scans), and what is ``unused``. A unit is what has an
-    image other than a fieldmap."""
+    paths of a unit's ``tables`` (sessions, scans), its first image of `MP2RAGE` (``unit1``), and
+    what is ``unused``. A unit is what has an image other than a fieldmap."""
 
     images: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
     fieldmaps: dict[Unit, dict[str, list[Image]]] = field(default_factory=dict)
     tables: dict[Unit, list[str]] = field(default_factory=dict)
+    unit1: dict[Unit, str] = field(default_factory=dict)
     unused: list[Unused] = field(default_factory=list)
 
 
@@ -119,7 +122,9 @@ def _seems_subject(entry: os.DirEntry) -> bool:
 
 
 def _without_images(found: Survey) -> None:
-    """List sessions that hold nothing but fieldmaps."""
+    """List sessions that hold nothing but fieldmaps, or no image in use but MP2RAGE."""
+    for unit in (unit for unit in found.unit1 if unit not in found.images):
+        found.unused.append(Unused.of(unit, no_t1w(found.unit1[unit])))
     for unit in (unit for unit in found.fieldmaps if unit not in found.images):
         if unit.session is None and any(u.subject == unit.subject for u in found.images):
             continue  # of all sessions
@@ -150,7 +155,7 @@ def _odd_name(entry: os.DirEntry, whose: str) -> Stop:
 
 def _subject(folder: Path, found: Survey) -> None:
     subject = folder.name.removeprefix("sub-")
-    before, said = len(found.images), len(found.unused)
+    before = [len(found.images), len(found.unit1), len(found.unused)]
     for entry in _entries(folder):
         if not entry.is_dir():
             _outside(entry, Unit(subject), found)
@@ -162,7 +167,7 @@ def _subject(folder: Path, found: Survey) -> None:
             found.unused.append(Unused(folder.name, None, _odd_name(entry, "a session")))
         else:
             _datatype(entry, Unit(subject), found)
-    if len(found.images) == before and len(found.unused) == said:
+    if [len(found.images), len(found.unit1), len(found.unused)] == before:
         stop = Stop("it holds no T1w, T2w, FLAIR or dwi image, and is not used", str(folder),
                     "add the images, if they were acquired", "inputs")  # fmt: skip
         found.unused.append(Unused(folder.name, None, stop))
@@ -189,6 +194,8 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
         if entry.is_dir():
             _lost(entry.path, unit, found)
             continue
+        if folder.name == "anat" and _is_unit1(entry.name):
+            found.unit1.setdefault(unit, entry.path)
         kind = _kind(entry.name, folder.name)
         stop = kind and _unusable(entry.path, folder.name)
         if stop:
@@ -198,6 +205,20 @@ def _datatype(folder: os.DirEntry, unit: Unit, found: Survey) -> None:
     place = found.images if own.keys() - {"epi"} else found.fieldmaps
     if own:
         place.setdefault(unit, {}).update(own)
+
+
+def _is_unit1(name: str) -> bool:
+    known = parse(name)
+    return known is not None and known.suffix == MP2RAGE and known.ending in IMAGE_ENDINGS
+
+
+def no_t1w(unit1: str) -> Stop:
+    """Why there is no T1w where there is the image ``unit1`` of MP2RAGE."""
+    wanted = os.path.basename(unit1).replace(f"_{MP2RAGE}.", "_T1w.")
+    return Stop(
+        f"no T1w image; {MP2RAGE} (MP2RAGE) is not taken for one, as the air about the head is "
+        "noise in it", unit1, f"add a copy with this noise removed as {wanted}", "inputs",
+    )  # fmt: skip
 
 
 def _lost(folder: str, unit: Unit, found: Survey) -> None:
