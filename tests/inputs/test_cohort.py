@@ -14,6 +14,8 @@ from glymph.inputs.cohort import (
     Cohort,
     CohortError,
     known_units,
+    load_participants,
+    participants_alike,
     prepare,
     reread,
     start,
@@ -362,6 +364,20 @@ def test_participant_without_images_and_the_reverse(bids, tmp_path):
     reasons = {name: stop.reason for name, stop in unmatched(list(scan(tmp_path).values()), found)}
     assert "has no images" in reasons["sub-09"]
     assert "no row" in reasons["sub-01"]
+
+
+@pytest.mark.parametrize("exclude", [[], ["sub-1"]])
+def test_a_job_takes_no_row_for_another_s_than_the_start(bids, config, tmp_path, exclude):
+    """sub-1 has a row, sub-001 has none: also where a job is told of sub-001 alone."""
+    bids("sub-001/anat/sub-001_T1w.nii.gz", "sub-1/anat/sub-1_T1w.nii.gz")
+    (tmp_path / "bids/participants.tsv").write_text("participant_id\tage\n1\t70\n")
+    config["exclude"] = ["sub-01", *exclude]
+    begun = prepare(config)
+    wanted = begun.by_prefix["sub-001"]
+    assert not begun.participants.of(wanted.unit)
+    of_table = load_participants(config, begun.scans, begun.left_out)
+    of_rated = load_participants(config, [wanted], participants_alike(begun))
+    assert not of_table.of(wanted.unit) and not of_rated.of(wanted.unit)
 
 
 def test_prepare_and_reread_agree_and_reread_searches_nothing(bids, config, tmp_path, monkeypatch):

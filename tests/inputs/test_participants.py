@@ -1,5 +1,6 @@
 """People's tables: columns under other names, codes, ranges, rows and tables of sessions."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,12 @@ from glymph.common.names import Unit
 from glymph.common.registry import metrics, variables
 from glymph.inputs.cohort import unmatched
 from glymph.inputs.index import Scan
-from glymph.inputs.participants import ParticipantsError, as_in_dataset, read_participants
+from glymph.inputs.participants import (
+    ParticipantsError,
+    as_in_dataset,
+    namesakes,
+    read_participants,
+)
 from glymph.inputs.sessions import with_sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,6 +256,36 @@ def test_zeros_that_a_spreadsheet_stripped(tmp_path):
         found.notes[-1].reason
     )
     assert as_in_dataset(table, {"sub-2"}, tmp_path).notes == table.notes
+
+
+def test_a_number_that_two_of_the_dataset_have_is_nobody_s(tmp_path):
+    table = people(tmp_path, "participant_id age", "1 70", "01 60")
+    found = as_in_dataset(table, {"sub-001", "sub-01"}, tmp_path)
+    assert not found.of(Unit("001")) and found.of(Unit("01"))["age"] == 60
+    assert namesakes(["sub-1", "sub-001", "sub-2", "sub-x"]) == ["sub-001", "sub-1"]
+
+
+def test_ids_of_a_large_cohort_are_matched_in_seconds(tmp_path):
+    table = people(tmp_path, "participant_id", *(str(n) for n in range(1, 20_001)))
+    began = time.monotonic()
+    found = as_in_dataset(table, {f"sub-{n:05}" for n in range(1, 20_001)}, tmp_path)
+    assert "sub-20000" in found.rows and "sub-00001" in found.rows and len(found.rows) == 20_000
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.parametrize(
+    ("row", "names", "near"),
+    [
+        ("1", ["001", "01"], "sub-001 or sub-01"),
+        ("NC1", ["NC001", "NC010"], "sub-NC001"),
+        ("nc_001", ["NC001"], "sub-NC001"),
+        ("NC1", ["NC10"], ""),
+    ],
+)
+def test_who_may_be_meant_by_a_row_without_images(tmp_path, row, names, near):
+    found = people(tmp_path, "participant_id age", f"{row} 70")
+    cure = dict(unmatched([Scan(Unit(name)) for name in names], found))[f"sub-{row}"].cure
+    assert cure.startswith(f"did you mean {near}? " if near else "remove the row, ")
 
 
 def test_groups_of_the_tables_of_sessions_are_checked(tmp_path):

@@ -63,6 +63,7 @@ rule metrics_agreement:
         runtime=growing(10),
     params:
         units=[(unit.participant_id, unit.session_id) for unit in rated_units()],
+        namesakes=cohort.participants_alike(COHORT),
         config=participants_settings(),
         reference=config["epvs"]["reference"],
         sources=states(participants_table()),

@@ -37,7 +37,9 @@ from glymph.inputs.participants import (
     Participants,
     ParticipantsError,
     as_in_dataset,
+    namesakes,
     read_participants,
+    spelling,
 )
 from glymph.inputs.people import NobodyError, Row, asked_subjects, left_out
 from glymph.inputs.sense import default
@@ -176,8 +178,14 @@ def review_folder(config: dict) -> Path:
     return Path(config["review"]["folder"] or Path(config["output_dir"]) / "review")
 
 
-def load_participants(config: dict, scans: Sequence[Scan] = ()) -> Participants | None:
-    """The participants table, with what the sessions' and scans' tables of ``scans`` add to it."""
+def load_participants(
+    config: dict, scans: Sequence[Scan] = (), others: Iterable[str] = ()
+) -> Participants | None:
+    """The participants table, with what the sessions' and scans' tables of ``scans`` add to it.
+
+    ``others``: further subjects or subject-sessions of the dataset. Whose a row is depends on all
+    that there are, not on those of ``scans`` alone.
+    """
     table = participants_file(config)
     if table is None and not any(scan.tables for scan in scans):
         return None
@@ -187,7 +195,9 @@ def load_participants(config: dict, scans: Sequence[Scan] = ()) -> Participants 
         found = read_participants(
             table, settings["columns"], settings["groups"] or None, settings["ranges"]
         )
-        found = as_in_dataset(found, {scan.unit.participant_id for scan in scans}, table)
+        names = {scan.unit.participant_id for scan in scans}
+        names |= {name.partition("_")[0] for name in others}
+        found = as_in_dataset(found, names, table)
     return with_sessions(
         found, scans, settings["columns"], settings["ranges"], settings["groups"] or None
     )
@@ -464,6 +474,21 @@ def _of_raters(config: dict, places: Iterable[Path]) -> list[Path]:
     return [p for place in used for p in (place, *place.rglob("*")) if p.is_file()]
 
 
+def _without_images(name: str, near: list[str]) -> Stop:
+    """Of a row that fits nobody's images; ``near``: who has images, no row and such a name."""
+    cure = "remove the row, or add the images"
+    if near:
+        cure = f"did you mean {short(' or '.join(near))}? correct the row, remove it, or add images"
+    return Stop(f"{name} is in the participants table but has no images", "", cure, "inputs")
+
+
+def participants_alike(cohort: Cohort) -> list[str]:
+    """Participants of the dataset whose number is another's too: a row of the table that is called
+    by it is nobody's of these but that one's, whoever is rated or left out."""
+    names = {scan.unit.participant_id for scan in cohort.scans}
+    return namesakes(names | {name.partition("_")[0] for name in cohort.left_out})
+
+
 def unmatched(
     scans: list[Scan], participants: Participants, left_out: Iterable[str] = ()
 ) -> list[tuple[str, Stop]]:
@@ -474,12 +499,14 @@ def unmatched(
     """
     with_images = {scan.unit.participant_id for scan in scans}
     out = {name.partition("_")[0] for name in left_out}
+    alike: dict[str, list[str]] = {}
+    for name in sorted(with_images - set(participants.rows)):
+        alike.setdefault(spelling(name), []).append(name)
     found = [
-        (name, Stop(f"{name} is in the participants table but has no images", "",
-                    "remove the row, or add the images", "inputs"))
+        (name, _without_images(name, alike.get(spelling(name), [])))
         for name in participants.rows
         if name not in with_images and name not in out
-    ]  # fmt: skip
+    ]
     found += [
         (name, Stop(f"{name} has images but no row in the participants table", "",
                     "add a row, or list it under exclude", "inputs"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -199,11 +200,9 @@ def as_in_dataset(found: Participants, names: Iterable[str], path: Path) -> Part
 
     Only where the number is that of one participant of the dataset and of one row alone.
     """
-    lost = [name for name in found.rows if name not in names]
-    free = [name for name in names if name not in found.rows]
-    meant = {name: [other for other in free if _same_number(name, other)] for name in lost}
-    asked = [others[0] for others in meant.values() if len(others) == 1]
-    new = {n: o[0] for n, o in meant.items() if len(o) == 1 and asked.count(o[0]) == 1}
+    there, rows = _by_number(names), _by_number(found.rows)
+    alone = [n for n, own in rows.items() if len(own) == len(there.get(n, ())) == 1]
+    new = {rows[n][0]: there[n][0] for n in alone if rows[n] != there[n]}
     if not new:
         return found
 
@@ -222,8 +221,25 @@ def as_in_dataset(found: Participants, names: Iterable[str], path: Path) -> Part
     )  # fmt: skip
 
 
-def _same_number(one: str, other: str) -> bool:
-    return same(one.removeprefix("sub-"), other.removeprefix("sub-"))
+def namesakes(names: Iterable[str]) -> list[str]:
+    """Those of ``names`` whose number is another's too, as of `sub-1` and `sub-001`."""
+    return sorted(n for alike in _by_number(names).values() if len(alike) > 1 for n in alike)
+
+
+def _by_number(names: Iterable[str]) -> dict[str, list[str]]:
+    """``names`` whose label is a number, by this without zeros before it."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        label = name.removeprefix("sub-")
+        if label.isdecimal():
+            found.setdefault(label.lstrip("0"), []).append(name)
+    return found
+
+
+def spelling(name: str) -> str:
+    """A label without what is written in several ways: zeros before numbers, case and signs."""
+    label = re.sub(r"[\W_]", "", name.removeprefix("sub-").lower())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", label)
 
 
 def _gather(by_name: dict, problems: dict, path: Path, notes: list[Stop]) -> Participants:

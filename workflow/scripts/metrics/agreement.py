@@ -13,7 +13,8 @@ from glymph.metrics.agreement import DESCRIPTIONS, KEYS, long_table, summary
 
 def main(snakemake):
     named = [Scan(Unit.from_ids(*unit)) for unit in snakemake.params.units]
-    participants = load_participants(snakemake.params.config, named)
+    others = snakemake.params.namesakes
+    participants = load_participants(snakemake.params.config, named, others)
     units = []
     for path, (subject, session) in zip(snakemake.input.facts, snakemake.params.units, strict=True):
         if not read_stop(path):

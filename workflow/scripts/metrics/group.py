@@ -15,7 +15,7 @@ def main(snakemake):
     config, out = snakemake.params.config, snakemake.output
     index, out_of_run = read_index(snakemake.params.index_file), snakemake.params.left_out
     records = [read_json(path) for path in snakemake.input.records]
-    participants = load_participants(config, index.scans)
+    participants = load_participants(config, index.scans, out_of_run)
     used = [name for name, column in config["participants"]["columns"].items() if column]
     records = with_given_volumes(records, participants, config["qc"]["thresholds"])
     flagged = flag_rows(records, config["qc"]["outlier_z"])
