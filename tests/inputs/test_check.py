@@ -152,10 +152,26 @@ def test_negative_images(tmp_path, change):
     refused(check_anatomical, head(tmp_path, change), match="% of its voxels are negative")
 
 
+def stray(data):
+    """``data`` with 4 voxels far below 0."""
+    data[15, 15, 13:17] = -300 - np.arange(4)
+    return data
+
+
+def test_negative_values_within_a_padded_head(tmp_path):
+    """As after a z-score of a brain without skull: the zeros about it have one value."""
+    refused(
+        check_anatomical,
+        head(tmp_path, lambda d, ball: np.where(ball, np.arange(30) * 40.0 - 320, -330)),
+        match=r"\d% of its voxels are negative \(down to -120\)",
+    )
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda d, ball: np.where(ball, d, -1024),  # padded with one value
+        lambda d, ball: stray(np.where(ball, d, -1024)),  # and a few others
         lambda d, ball: d - 16,  # noise about 0
         lambda d, ball: d + 40 * (np.random.default_rng(1).random(d.shape) < 0.005) * -5,
     ],
@@ -269,6 +285,45 @@ def test_directions_within_a_plane(dwi, tmp_path, tilt):
     v = np.column_stack([[0, 0, 0], np.stack([np.cos(angles), np.sin(angles), height])])
     np.savetxt(tmp_path / "sub-01_dwi.bvec", v / np.maximum(np.linalg.norm(v, axis=0), 1e-9))
     refused(check_diffusion, dwi, 1500, match="nearly in one plane or cone", file=".bvec")
+
+
+def spread(number):
+    """So many directions that repel each other and their opposites, all on one half of the sphere,
+    as schemes in use are made (Jones 1999)."""
+    v = np.random.default_rng(number).normal(size=(number, 3))
+    for _ in range(300):
+        v /= np.linalg.norm(v, axis=1)[:, None]
+        away = v[:, None] - np.concatenate([v, -v])
+        distance = np.linalg.norm(away, axis=2)[..., None]
+        pushes = np.divide(away, distance**3, out=np.zeros_like(away), where=distance > 1e-6)
+        v = v + 0.05 * pushes.sum(axis=1) / number
+    v /= np.linalg.norm(v, axis=1)[:, None]
+    return v * np.where(v[:, 2:] < 0, -1, 1)
+
+
+DUAL = np.array([(1, 0, 1), (-1, 0, 1), (0, 1, 1), (0, 1, -1), (1, 1, 0), (-1, 1, 0)])
+AXES = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)])
+
+
+@pytest.mark.parametrize("scheme", [DUAL, AXES, *map(spread, (6, 12, 16, 30))], ids=len)
+def test_schemes_in_use_pass(dwi, tmp_path, scheme):
+    number = len(scheme)
+    save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, number + 1))
+    v = scheme / np.linalg.norm(scheme, axis=1)[:, None]
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", np.vstack([[0, 0, 0], v]).T)
+    (tmp_path / "sub-01_dwi.bval").write_text("0" + " 1000" * number)
+    assert check_diffusion(dwi, 1500)["directions"] == number
+
+
+def test_a_plane_within_the_limit_is_told_though_more_lies_above_it(dwi, tmp_path):
+    """7 directions in a plane at b = 1000, 30 all around at b = 3000."""
+    angles = np.linspace(0, np.pi, 7, endpoint=False)
+    plane = np.stack([np.cos(angles), np.sin(angles), 0 * angles], axis=1)
+    save(tmp_path / "sub-01_dwi.nii.gz", noise(*SHAPE, 38))
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", np.vstack([[[0, 0, 0]], plane, spread(30)]).T)
+    (tmp_path / "sub-01_dwi.bval").write_text("0" + " 1000" * 7 + " 3000" * 30)
+    refused(check_diffusion, dwi, 1500, match="nearly in one plane or cone")
+    assert check_diffusion(dwi, 3000)["directions"] > 30
 
 
 def test_all_shells_above_the_limit(dwi):

@@ -19,9 +19,10 @@ CONFLICT_MM = 1.0
 MOST_CONDITION = 20.0
 """Condition number of the gradient scheme beyond which a part of the tensor is noise. Schemes in
 use have 1.3 to 10 (Skare 2000, 10.1006/jmre.2000.2209); directions within a plane have no limit."""
-NEGATIVE, MOST_NEGATIVE = 0.05, 0.01
+NEGATIVE, MOST_NEGATIVE, BESIDE_PADDING = 0.05, 0.01, 0.001
 """A voxel is negative below minus this share of the strongest signals, and this share of the voxels
-may be: ringing of an interpolation does not reach that far, nor noise about 0."""
+may be: ringing of an interpolation does not reach that far, nor noise about 0. Beside padding,
+which may be the zeros about a brain after a z-score, fewer may be."""
 FINEST_MM, COARSEST_MM = 0.1, 12.0
 """Edges of voxels; beyond these, units are wrong or nothing can be measured."""
 
@@ -193,15 +194,17 @@ def _check_values(data: np.ndarray, path: str, where: str = "") -> None:
 
 def _check_sign(data: np.ndarray, path: str) -> None:
     """`BadInput` for an image (x, y, z) many values of which are negative: what follows takes these
-    for background. One value for all of them is padding, and is background."""
+    for background. One value for many voxels is padding, and is background."""
     if data.min() >= 0:
         return
-    strongest = float(np.percentile(np.abs(data), 99.5))
-    below = data[data < -NEGATIVE * strongest]
-    if below.size <= MOST_NEGATIVE * data.size or (below.min() == below.max() and data.max() > 0):
+    inside = data > data.min()
+    padded = inside.mean() < 1 - MOST_NEGATIVE and data.max() > 0
+    own = data[inside] if padded else data
+    below = own[own < -NEGATIVE * np.percentile(np.abs(own), 99.5)]
+    if below.size <= (BESIDE_PADDING if padded else MOST_NEGATIVE) * own.size:
         return
     raise BadInput(
-        f"{below.size / data.size:.0%} of its voxels are negative (down to {data.min():g}), as "
+        f"{below.size / own.size:.0%} of its voxels are negative (down to {below.min():g}), as "
         "after a z-score or with a wrong slope: no signal of MRI", path,
         "give the image as the scanner wrote it, or shifted so that the background is 0",
     )  # fmt: skip
