@@ -187,6 +187,26 @@ def test_the_phase_is_no_image_to_choose(bids, tmp_path, several):
     assert asked.files["dwi"].endswith("part-phase_dwi.nii.gz")
 
 
+def test_what_is_none_to_choose_from_is_named_though_nothing_is_chosen(bids, tmp_path):
+    (tmp_path / "bids/sub-01/dwi/sub-01_dwi.nii.gz").unlink()
+    names = ("run-1_part-mag", "run-2_part-mag", "run-1_part-phase", "run-3_acq-x")
+    bids(*(f"sub-01/dwi/sub-01_{name}_dwi.nii.gz" for name in names))
+    found = read_bids(tmp_path / "bids", {"dwi": {"acq": None}}, "error", {})
+    assert "2 dwi images and no rule" in found.scans[0].problems["dwi"].reason
+    said = {Path(one.stop.file).name: one.stop.reason for one in found.unused}
+    assert said == {
+        "sub-01_run-1_part-phase_dwi.nii.gz": "not used: it is no magnitude image (part)",
+        "sub-01_run-3_acq-x_dwi.nii.gz": "not used: it does not fit inputs.filters.dwi {acq: None}",
+    }
+
+
+def test_the_phase_of_a_fieldmap_corrects_nothing(bids, tmp_path):
+    bids(*(f"sub-01/fmap/sub-01_dir-PA_part-{p}_epi.nii.gz" for p in ("mag", "phase")))
+    found = read_bids(tmp_path / "bids", {}, "error", {})
+    assert [Path(p).name for p in found.scans[0].reverse] == ["sub-01_dir-PA_part-mag_epi.nii.gz"]
+    assert found.unused[0].stop.file.endswith("part-phase_epi.nii.gz")
+
+
 def test_mp2rage_without_a_t1w_is_named(bids, config, tmp_path):
     bids("sub-01/anat/sub-01_acq-x_UNIT1.nii.gz")  # beside a T1w: no word
     bids("sub-02/anat/sub-02_run-1_UNIT1.nii.gz", "sub-02/anat/sub-02_run-2_UNIT1.nii.gz")

@@ -41,11 +41,22 @@ class Rule:
         """Why ``image`` is not used where ``chosen`` is."""
         kind = image.name.suffix
         if no_magnitude(image) and "part" not in self.filters.get(kind, {}):
-            return Stop("not used: it is no magnitude image (part)", image.path, "", "inputs")
+            return half(image)
         why = f"inputs.several: {self.several}" if self.fits(image, kind) else self.written(kind)
         may = ", and may serve to correct its distortion" if kind == "dwi" else ""
         return Stop(f"not used: {Path(chosen.path).name} was chosen by {why}{may}", image.path, "",
                     "inputs")  # fmt: skip
+
+    def not_asked_for(self, images: list[Image]) -> list[Stop]:
+        """Why some of ``images`` of one kind are none to choose from, where others are."""
+        if not any(self.fits(image, image.name.suffix) for image in images):
+            return []
+        return [
+            half(image) if no_magnitude(image) else
+            Stop(f"not used: it does not fit {self.written(image.name.suffix)}", image.path, "",
+                 "inputs")
+            for image in images if not self.fits(image, image.name.suffix)
+        ]  # fmt: skip
 
 
 @lru_cache(maxsize=1)
@@ -79,6 +90,11 @@ def _short(kind: str, entity: str) -> str:
 def no_magnitude(image: Image) -> bool:
     """Whether the name of an image says that it is the phase, or half of a complex image."""
     return image.name.entities.get("part") in NO_MAGNITUDE
+
+
+def half(image: Image) -> Stop:
+    """Why a phase, or half of a complex image, is not used."""
+    return Stop("not used: it is no magnitude image (part)", image.path, "", "inputs")
 
 
 def stranger(image: Image) -> Stop:

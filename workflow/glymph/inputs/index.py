@@ -20,7 +20,7 @@ from glymph.common.errors import BadInput, Stop, short
 from glymph.common.names import PREFIX_PATTERN, Unit
 from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
-from glymph.inputs.choose import Rule, choose, no_magnitude, settled, stranger
+from glymph.inputs.choose import Rule, choose, half, no_magnitude, settled, stranger
 from glymph.inputs.survey import DatasetError, Unused, no_t1w, survey
 
 IMAGE_KINDS = ("T1w", "T2w", "FLAIR", "dwi")
@@ -129,7 +129,9 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
     unused: list[Stop] = []
     images = found.images[unit]
     above = [Unit(unit.subject)] if unit.session else []
-    reverse = [i for u in (unit, *above) for i in found.fieldmaps.get(u, {}).get("epi", [])]
+    fieldmaps = [i for u in (unit, *above) for i in found.fieldmaps.get(u, {}).get("epi", [])]
+    reverse = [image for image in fieldmaps if not no_magnitude(image)]
+    unused += [half(image) for image in fieldmaps if image not in reverse]
     for kind in IMAGE_KINDS:
         candidates = images.get(kind, [])
         own = [image for image in candidates if image.own_unit == (unit.subject, unit.session)]
@@ -139,6 +141,7 @@ def _scan_unit(bids_dir, unit, found, rule, names) -> tuple[Scan, list[Stop]]:
         others = [image for image in own if image is not chosen]
         if isinstance(chosen, Stop):
             problems[kind] = chosen
+            unused += rule.not_asked_for(own)
         else:
             files[kind] = chosen.path
             unused += [rule.passed_over(image, chosen) for image in others]
