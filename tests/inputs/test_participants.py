@@ -323,6 +323,7 @@ def test_a_date_that_is_missing_of_one_image_is_taken_from_another(tmp_path):
 def test_spaces_within_cells_and_grouped_digits(tmp_path):
     path = tmp_path / "participants.tsv"
     path.write_text("participant_id\tgroup\tage\n1\tNC  x\t7_0\n2\tNC x\t>=89\n")
+    assert read_participants(path, COLUMNS, ["NC   x"]).rows["sub-2"]["group"] == "NC x"
     found = read_participants(path, COLUMNS, ["NC x"])
     assert found.rows["sub-1"]["group"] == "NC x" and found.rows["sub-1"]["age"] is None
     assert found.rows["sub-2"]["age"] == 89

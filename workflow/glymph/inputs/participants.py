@@ -184,8 +184,9 @@ def check_row(
         if cell.problem:
             found.append(f"{where}: {column} {cell.problem}")
     group = values.get("group")
-    if groups and group is not None and group not in map(str, groups):
-        known = short(", ".join(map(str, groups)))
+    allowed = [" ".join(str(name).split()) for name in groups or ()]
+    if allowed and group is not None and group not in allowed:
+        known = short(", ".join(allowed))
         found.append(
             f"{where}: group '{short(group)}' is not one of {known}; taken as "
             "missing: correct it, or add it to participants.groups"
