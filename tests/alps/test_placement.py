@@ -6,7 +6,7 @@ import pytest
 
 from glymph.alps.index import Limits, Space, compute
 from glymph.alps.placement import find
-from glymph.alps.roi import load_rois
+from glymph.alps.roi import check_sides, load_rois
 from glymph.common.errors import BadInput
 from glymph.common.names import HEMISPHERES, TRACTS
 from glymph.common.spaces import apply_affine, write_itk_affine
@@ -157,18 +157,31 @@ def test_a_region_that_finds_no_tract_gives_no_adaptive_index(tmp_path):
     assert loose.values["alps_adaptive_template_mean"] is not None
 
 
-def test_a_mask_of_the_other_side_is_refused(tmp_path):
+@pytest.mark.parametrize("middle", [0, 90])
+def test_masks_of_exchanged_sides_are_refused(tmp_path, middle):
+    """In MNI space, and in a template whose midline is at x = 90 mm."""
     affine = np.diag([2.0, 2, 2, 1])
-    affine[:3, 3] = (-60, -60, -40)
+    affine[:3, 3] = (middle - 60, -60, -40)
     user = {}
-    for side, x in (("left", 42), ("right", 18)):  # x = 24 mm and -24 mm: exchanged
+    for side, x in (("left", 42), ("right", 18)):  # 24 mm right and left of the middle: exchanged
         data = np.zeros((60, 60, 60), np.uint8)
         data[x - 1 : x + 2, 20:23, 30:33] = 1
         path = tmp_path / f"{side}.nii.gz"
         nib.save(nib.Nifti1Image(data, affine), path)
         user |= {f"{side}_{tract}": {"mask": str(path)} for tract in TRACTS}
-    with pytest.raises(BadInput, match="mask of the left lies in the other hemisphere"):
-        load_rois({"rois": "user", "user_rois": user})
+    with pytest.raises(BadInput, match="left_projection lies at x = .* exchange them"):
+        check_sides(load_rois({"rois": "user", "user_rois": user}))
     names = {"left": "right", "right": "left"}
     right = {f"{names[k.split('_')[0]]}_{k.split('_')[1]}": v for k, v in user.items()}
-    assert len(load_rois({"rois": "user", "user_rois": right})) == 4
+    check_sides(load_rois({"rois": "user", "user_rois": right}))
+
+
+@pytest.mark.parametrize("preset", ["study", "gbarisano"])
+def test_presets_are_of_their_sides(preset):
+    check_sides(load_rois({"rois": preset}))
+
+
+def test_the_viewer_needs_no_masks():
+    """They lie where the run was started, and relative paths start there."""
+    user = {f"{h}_{t}": {"mask": "elsewhere.nii.gz"} for h in HEMISPHERES for t in TRACTS}
+    assert len(load_rois({"rois": "user", "user_rois": user})) == 4

@@ -132,11 +132,22 @@ def test_every_void_key_is_named_at_once():
         ({"right_projection": {"centre": [-24, -14, 25], "diameter_mm": 5}},
          "right_projection: x = -24 lies on the other side"),
         ({"left_projection": {"centre": [0, -14, 25], "diameter_mm": 5}}, "x = 0 lies on"),
+        ({"right_projection": {"centre": [0, -14, 25], "diameter_mm": 5}}, "x = 0 lies on"),
     ],
 )  # fmt: skip
 def test_regions_of_alps_of_ones_own(changes, message):
     given = changes and {k: v for k, v in (OWN | changes).items() if v}
     refused(message, alps__rois="user", alps__user_rois=given)
+
+
+def test_regions_in_a_template_whose_midline_is_elsewhere():
+    template = {"t1w": "t.nii.gz", "gm": "g.nii.gz", "wm": "w.nii.gz"}
+    left, right = ({"centre": [x, 90, 80], "diameter_mm": 5} for x in (60, 120))
+    given = OWN | {"left_projection": left, "right_projection": right}
+    check_config(configured(template=template, alps__rois="user", alps__user_rois=given))
+    swapped = OWN | {"left_projection": right, "right_projection": left}
+    refused(r"left_projection: x = 120 is not left of right_projection \(60\)", template=template,
+            alps__rois="user", alps__user_rois=swapped)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SETS_OF_OURS)

@@ -99,8 +99,8 @@ def load_rois(settings: dict, corrections: dict[str, dict] | None = None) -> Roi
 
     ``settings`` is the ``alps`` part of the configuration: ``rois`` names a preset of
     ``resources/alps_rois.yaml`` or is "user"; then ``user_rois`` gives for each of
-    left_projection, ... a ``centre`` and ``diameter_mm``, or a ``mask`` file. Sides are anatomical:
-    negative x is left.
+    left_projection, ... a ``centre`` and ``diameter_mm``, or a ``mask`` file, which is not read
+    here: the viewer may have none. Sides are anatomical: negative x is left (`check_sides`).
     """
     if settings["rois"] == "user":
         given = settings["user_rois"]
@@ -112,22 +112,23 @@ def load_rois(settings: dict, corrections: dict[str, dict] | None = None) -> Roi
             name = f"{hemisphere}_{tract}"
             if name not in given:
                 raise BadInput(f"alps.user_rois lacks {name}", cure="all four ROIs are needed")
-            roi = _roi(given[name])
-            _check_side(roi, hemisphere)
-            found[hemisphere, tract] = _corrected(roi, (corrections or {}).get(name))
+            found[hemisphere, tract] = _corrected(_roi(given[name]), (corrections or {}).get(name))
     return found
 
 
-def _check_side(roi: Sphere | Mask, hemisphere: str) -> None:
-    """`BadInput` for a mask that lies wholly in the other hemisphere: x < 0 is left."""
-    if not isinstance(roi, Mask):
-        return
-    x = roi.outline()[:, 0] * (1 if hemisphere == "left" else -1)
-    if x.min() >= 0:
-        raise BadInput(
-            f"the ROI mask of the {hemisphere} lies in the other hemisphere", roi.path,
-            "exchange left and right in alps.user_rois, or correct the mask's affine",
-        )  # fmt: skip
+def check_sides(rois: Rois) -> None:
+    """Raise `BadInput` where a left region does not lie left of the right one, in any template.
+
+    Reads masks. What the configuration says of spheres is checked at the start already.
+    """
+    for tract in TRACTS:
+        left, right = (rois[side, tract].outline()[:, 0].mean() for side in HEMISPHERES)
+        if not left < right:
+            raise BadInput(
+                f"left_{tract} lies at x = {left:.1f} mm, right_{tract} at {right:.1f} mm (means)",
+                getattr(rois["left", tract], "path", ""),
+                "x < 0 is left: exchange them in alps.user_rois, or correct the masks' affine",
+            )  # fmt: skip
 
 
 def _roi(entry: dict) -> Sphere | Mask:

@@ -9,12 +9,11 @@ import difflib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from itertools import product
 from pathlib import Path
 
 import yaml
 
-from glymph.common.names import HEMISPHERES, TRACTS
+from glymph.common.names import HEMISPHERES, TRACTS, region_names
 from glymph.common.registry import metrics
 
 HEX = re.compile("#(?:[0-9a-fA-F]{6}|[0-9a-fA-F]{3})")
@@ -28,7 +27,7 @@ def senseless(config: dict) -> Iterator[str]:
     """A line for every value of a configuration that passed the schema and cannot be meant."""
     yield from _unused(config)
     yield from _of_path_table(config)
-    yield from _user_rois(config["alps"])
+    yield from _user_rois(config["alps"], bool(config["template"]))
     yield from _thresholds(config["qc"]["thresholds"])
     yield from _inverted("participants.ranges", config["participants"]["ranges"])
     yield from _colours(config["stats"]["colours"])
@@ -67,20 +66,35 @@ def _unused(config: dict) -> Iterator[str]:
             yield f"{key}: set and not used, because {why}; {cure}, or take {key} out"
 
 
-def _user_rois(alps: dict) -> Iterator[str]:
+def _user_rois(alps: dict, own_template: bool) -> Iterator[str]:
     """Regions of ALPS of the user's own that are not all there, or of the other side."""
     given = alps["user_rois"] or {}
     if alps["rois"] != "user":
         return
-    for side, tract in product(HEMISPHERES, TRACTS):
-        name = f"{side}_{tract}"
-        entry = given.get(name)
-        if not entry:
+    for name in region_names():
+        if name not in given:
             yield f"alps.user_rois: lacks {name}; alps.rois is user, and all four are needed"
-        elif "mask" not in entry and (entry["centre"][0] < 0) != (side == "left"):
+    centres = {name: entry["centre"][0] for name, entry in given.items() if "centre" in entry}
+    yield from _out_of_order(centres) if own_template else _across(centres)
+
+
+def _across(centres: dict[str, float]) -> Iterator[str]:
+    """Centres (x in mm by region) on the other side of MNI space than their name says."""
+    for name, x in centres.items():
+        if x == 0 or (x < 0) != name.startswith("left"):
             yield (
-                f"alps.user_rois.{name}: x = {entry['centre'][0]:g} lies on the other side or the "
-                "midline; sides are anatomical, and x < 0 is left"
+                f"alps.user_rois.{name}: x = {x:g} lies on the other side or the midline; sides "
+                "are anatomical, and x < 0 is left"
+            )
+
+
+def _out_of_order(centres: dict[str, float]) -> Iterator[str]:
+    """The same in another template, where x of the midline is not known: who is left of whom."""
+    for left, right in ([f"{side}_{tract}" for side in HEMISPHERES] for tract in TRACTS):
+        if left in centres and right in centres and centres[left] >= centres[right]:
+            yield (
+                f"alps.user_rois.{left}: x = {centres[left]:g} is not left of {right} "
+                f"({centres[right]:g}); sides are anatomical, and x grows to the right"
             )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 
 from glymph.alps.index import Limits, Space, compute
-from glymph.alps.roi import load_rois
+from glymph.alps.roi import check_sides, load_rois
 from glymph.common.errors import raised_in
 from glymph.common.images import array, load, save
 from glymph.common.job import run
@@ -18,6 +18,7 @@ from glymph.common.tensors import as_matrices
 
 def main(snakemake):
     source, settings = snakemake.input, snakemake.params.settings
+    check_sides(load_rois(settings))
     corrections = dict(snakemake.params.corrections)
     maps = {name: array(load(source[name])) for name in ("fa", "md", "v1")}
     maps["tensor"] = as_matrices(array(load(source.tensor)))
