@@ -326,6 +326,15 @@ def test_a_plane_within_the_limit_is_told_though_more_lies_above_it(dwi, tmp_pat
     assert check_diffusion(dwi, 3000)["directions"] > 30
 
 
+def test_directions_that_hardly_tell_a_tensor_are_noted(dwi, tmp_path):
+    x, y, z = np.random.default_rng(0).uniform(0.2, 1, (3, 8))
+    v = np.stack([x, y, z]) / np.sqrt(x * x + y * y + z * z)
+    v[:, 0] = 0
+    np.savetxt(tmp_path / "sub-01_dwi.bvec", v, fmt="%.8f")
+    notes = check_diffusion(dwi, 1500)["notes"]
+    assert any("hardly tell a tensor (condition number" in note for note in notes)
+
+
 def test_all_shells_above_the_limit(dwi):
     refused(check_diffusion, dwi, 500, match="0 diffusion directions")
 

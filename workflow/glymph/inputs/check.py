@@ -16,9 +16,10 @@ from glymph.common.spaces import apply_affine, image_axes, voxel_sizes
 
 MIN_DIRECTIONS = 6
 CONFLICT_MM = 1.0
-MOST_CONDITION = 20.0
-"""Condition number of the gradient scheme beyond which a part of the tensor is noise. Schemes in
-use have 1.3 to 10 (Skare 2000, 10.1006/jmre.2000.2209); directions within a plane have no limit."""
+HIGH_CONDITION, MOST_CONDITION = 20.0, 100.0
+"""Condition number of the gradient scheme beyond which a part of the tensor is noisy, and beyond
+which it is noise. Schemes in use have 1.3 to 10 (Skare 2000, 10.1006/jmre.2000.2209); directions
+within a plane have no limit."""
 NEGATIVE, MOST_NEGATIVE, BESIDE_PADDING = 0.05, 0.01, 0.001
 """A voxel is negative below minus this share of the strongest signals, and this share of the voxels
 may be: ringing of an interpolation does not reach that far, nor noise about 0. Beside padding,
@@ -93,6 +94,11 @@ def check_diffusion(files: dict[str, str], b_max: float) -> dict:
         _check_values(data[..., volume], path, f"volume {volume}: ")
     notes, direction = _phase_encoding(files)
     notes += _left_out(table, keep, files, b_max)
+    if condition > HIGH_CONDITION:
+        notes.append(
+            f"{files['bvec']}: the directions hardly tell a tensor (condition number "
+            f"{condition:.3g}; schemes in use have 1.3 to 10)"
+        )
     return _facts(image) | {
         "notes": notes,
         "bvals": sorted({int(round(b, -1)) for b in table.bvals}),
