@@ -74,7 +74,6 @@ def test_a_range_of_people_that_holds_nobody():
         ({"epvs__region_labels": "{prefix}.nii.gz"}, "epvs.region_labels: .*regions is atlas"),
         ({"epvs__command": "sh x {output}"}, "epvs.command: .* epvs.engine is vbnet"),
         ({"epvs__model": "m", "epvs__engine": "frangi"}, "epvs.model: .* epvs.engine is frangi"),
-        ({"epvs__lesion_mask": "{prefix}.nii.gz", "epvs__engine": "none"}, "epvs.lesion_mask: "),
         ({"epvs__regions_model": "m", "epvs__compare_regions": False}, "epvs.regions_model: "),
         ({"anat__brain_model": "m", "anat__brain": "bet"}, "anat.brain_model: .*brain is bet"),
         ({"participants__table": "t.tsv", "metrics_table": "m.tsv"}, "participants.table: "),
@@ -93,6 +92,11 @@ def test_a_key_that_another_one_makes_void(changes, message):
         {"epvs__engine": "command", "epvs__command": "sh x {output}"},
         {"epvs__regions_model": "m", "anat__brain_model": "m"},  # they check the default engines
         {"epvs__engine": "none"},
+        {
+            "epvs__engine": "none",
+            "epvs__command": "x {output}",
+            "epvs__lesion_mask": "{prefix}.nii",
+        },
         {"path_table": "t.tsv"},
         {"metrics_table": "m.tsv"},
         {"path_table": "t.tsv", "epvs__raters": None},

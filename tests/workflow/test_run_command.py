@@ -144,6 +144,9 @@ def test_a_program_that_fails_fails_the_run_with_its_words(copy_of_made):
 )
 def test_a_command_that_cannot_run_stops_the_start(skeleton, command, message):
     folder = skeleton("sub-01", "T1w.nii.gz").parent
+    mask = folder / "truth/sub-01/sub-01_space-T1w_label-brain_mask.nii.gz"
+    mask.parent.mkdir(parents=True)
+    mask.touch()  # the pattern of the configuration must fit somebody
     shutil.move(folder / "bids", folder / BIDS)
     arguments = configured(folder, command)
     code, output = snakemake("-n", *arguments, cwd=folder, check=False)

@@ -40,7 +40,7 @@ def _unused(config: dict) -> Iterator[str]:
     """Keys that are set and that the value of another one makes void."""
     anat, epvs, alps = config["anat"], config["epvs"], config["alps"]
     engine = f"epvs.engine is {epvs['engine']}"
-    regions = engine if epvs["engine"] == "none" else f"epvs.regions is {epvs['regions']}"
+    regions = f"epvs.regions is {epvs['regions']}"
     compared = epvs["compare_regions"] and epvs["regions"] == "atlas"
     sees_brain = anat["brain"] == "vbnet" or (anat["compare_brain"] and anat["brain"] == "deepbet")
     made = epvs["engine"] != "none"
@@ -52,17 +52,17 @@ def _unused(config: dict) -> Iterator[str]:
         ("epvs.command", epvs["command"], epvs["engine"] == "command", engine,
          "set epvs.engine: command"),
         ("epvs.model", epvs["model"], epvs["engine"] == "vbnet", engine, "set epvs.engine: vbnet"),
-        ("epvs.lesion_mask", epvs["lesion_mask"], made, engine, "choose an engine"),
-        ("epvs.region_labels", epvs["region_labels"], made and epvs["regions"] == "provided",
-         regions, "set epvs.regions: provided"),
-        ("epvs.regions_model", epvs["regions_model"],
-         made and (compared or epvs["regions"] == "vbnet"), regions, "set epvs.regions: vbnet"),
+        ("epvs.region_labels", epvs["region_labels"], epvs["regions"] == "provided", regions,
+         "set epvs.regions: provided"),
+        ("epvs.regions_model", epvs["regions_model"], compared or epvs["regions"] == "vbnet",
+         regions, "set epvs.regions: vbnet"),
         ("anat.brain_model", anat["brain_model"], sees_brain, f"anat.brain is {anat['brain']}",
          "set anat.brain: vbnet"),
         ("participants.table", config["participants"]["table"], not config["metrics_table"],
          "metrics_table is set", "add its columns to that table"),
     ]:  # fmt: skip
-        if value and not used:
+        left_out = key.startswith("epvs.") and not made  # with the whole branch, for this run
+        if value and not used and not left_out:
             yield f"{key}: set and not used, because {why}; {cure}, or take {key} out"
 
 
