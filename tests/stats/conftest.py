@@ -7,16 +7,7 @@ import pandas as pd
 import pytest
 
 from glymph.inputs.people import Row, left_out
-from glymph.stats.analysed import (
-    IDENTITY,
-    as_called,
-    cleaned,
-    metrics_by_name,
-    names_in,
-    read,
-    select,
-    settle,
-)
+from glymph.stats.analysed import IDENTITY, opened, select, settle
 
 SETTINGS = {
     "groups": [], "metrics": ["alps_native_mean", "epvs_total_volume_mm3", "epvs_cso_volume_mm3"],
@@ -59,11 +50,7 @@ def make(tmp_path):
     def through_file(frame, exclude=(), columns=None, ranges=None, **changes):
         path = tmp_path / "metrics.tsv"
         frame.to_csv(path, sep="\t", index=False, na_rep="n/a")
-        settings = SETTINGS | changes
-        table = metrics_by_name(read(path, columns or {}))
-        settings, called = as_called(settings, table)
-        table, notes = cleaned(table, names_in(settings, table), ranges or {})
-        notes = [*called, *notes]
+        table, settings, notes = opened(path, columns or {}, SETTINGS | changes, ranges or {})
         rows = [Row.of(*one) for one in table[IDENTITY].itertuples(index=False)]
         out = left_out(rows, [], exclude)
         cohort = select(table, settle(table, settings, []), settings, out)

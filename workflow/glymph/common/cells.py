@@ -27,6 +27,11 @@ class Cell:
     problem: str = ""
 
 
+def one_spaced(text: str) -> str:
+    """``text`` without spaces around it or doubled inside."""
+    return " ".join(text.split())
+
+
 def find_column(header: list[str], wanted: str) -> str | None:
     """The column of ``header`` called ``wanted``, else the only one that differs by case alone."""
     if wanted in header:

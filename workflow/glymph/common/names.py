@@ -13,6 +13,8 @@ PREFIX_PATTERN = rf"sub-{LABEL}(?:_ses-{LABEL})?"
 
 HEMISPHERES = ("left", "right")
 TRACTS = ("projection", "association")
+CORRECTED = "corrected"
+"""Folder of raters' corrected files in the folder of the review."""
 ALPS_AXES = ("native", "template", "principal", "pas", "ld")
 PLACEMENTS = ("fixed", "adaptive")
 RATIO = "l2_l3"

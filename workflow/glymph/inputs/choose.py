@@ -27,10 +27,13 @@ class Rule:
     def fits(self, image: Image, kind: str) -> bool:
         """Whether an image has what the filters ask for; None asks that there is no such entity."""
         has = image.name.entities | {"suffix": image.name.suffix}
-        wanted = self.filters.get(kind, {})
-        if "part" not in wanted and no_magnitude(image):
+        if self.is_half(image, kind):
             return False
-        return all(same(has.get(k), v) for k, v in wanted.items())
+        return all(same(has.get(k), v) for k, v in self.filters.get(kind, {}).items())
+
+    def is_half(self, image: Image, kind: str) -> bool:
+        """Whether an image is no magnitude, and no filter names its part."""
+        return no_magnitude(image) and "part" not in self.filters.get(kind, {})
 
     def written(self, kind: str) -> str:
         """The filter of ``kind`` as in the configuration."""
@@ -40,7 +43,7 @@ class Rule:
     def passed_over(self, image: Image, chosen: Image) -> Stop:
         """Why ``image`` is not used where ``chosen`` is."""
         kind = image.name.suffix
-        if no_magnitude(image) and "part" not in self.filters.get(kind, {}):
+        if self.is_half(image, kind):
             return half(image)
         why = f"inputs.several: {self.several}" if self.fits(image, kind) else self.written(kind)
         may = ", and may serve to correct its distortion" if kind == "dwi" else ""

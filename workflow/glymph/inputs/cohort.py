@@ -12,7 +12,7 @@ from pathlib import Path
 from glymph.common import integrity
 from glymph.common.cells import find_column
 from glymph.common.errors import Stop, short
-from glymph.common.names import Unit
+from glymph.common.names import CORRECTED, Unit
 from glymph.common.provenance import content_hash
 from glymph.common.sidecars import read_json, write_json
 from glymph.common.tables import MISSING, TableError, read_table
@@ -213,7 +213,7 @@ def prepare(config: dict) -> Cohort:
         check_places(config)
         index = _index(config)
         fitting = _fitting(config, index.scans)
-        scans = with_corrections(index.scans, review_folder(config) / "corrected")
+        scans = with_corrections(index.scans, review_folder(config) / CORRECTED)
         participants = None if of_subjects(config) else load_participants(config, scans)
         out = _left_out(config, scans, participants)
         _check_colours(config, participants)
@@ -377,15 +377,17 @@ def _fitting(config: dict, scans: list[Scan]) -> dict[str, set[str]]:
         return {}
     root, found = Path(config["bids_dir"]), {}
     for kind, pattern in _patterns(config).items():
-        fits = {s.unit.prefix for s in scans if existing(root, s.unit, {kind: pattern})}
-        found |= {f"{_stage_of(kind)}.{kind}": fits} if pattern else {}
+        if pattern:
+            fits = {s.unit.prefix for s in scans if existing(root, s.unit, {kind: pattern})}
+            found[f"{_stage_of(kind)}.{kind}"] = fits
     drawn = {
         s.unit.prefix for s in scans if s.raters or any(k.startswith(MASK_OF) for k in s.problems)
     }
     if drawn or config["epvs"]["raters"] not in (None, default("epvs", "raters")):
         found["epvs.raters"] = drawn
-    unfit = [key for key, fits in found.items() if not fits and not of_subjects(config)]
-    for stage, kind in (key.split(".") for key in unfit):
+    unfit = [key for key, fits in found.items() if not fits]
+    if unfit and not of_subjects(config):
+        stage, kind = unfit[0].split(".")
         raise CohortError(
             f"{stage}.{kind}: '{short(config[stage][kind], WIDE)}' fits 0 of {len(scans)} "
             f"subject-sessions (it starts at {root}); correct the pattern, or set it to null"
@@ -458,7 +460,7 @@ def _sources(scans: list[Scan], config: dict) -> list[str]:
 
 def _sources_of_subjects(scans: list[Scan], config: dict) -> list[str]:
     """Every file of the user's that a rule of single units reads: not the folders of others."""
-    corrected = review_folder(config) / "corrected"
+    corrected = review_folder(config) / CORRECTED
     places = [path for path in review_folder(config).glob("*") if path != corrected]
     places += [corrected / scan.unit.folder for scan in scans]
     inside = _of_raters(config, places)

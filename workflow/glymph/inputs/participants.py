@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from glymph.common.bids import same
-from glymph.common.cells import find_column, limits_of, near_columns, read_cell
+from glymph.common.cells import find_column, limits_of, near_columns, one_spaced, read_cell
 from glymph.common.errors import Stop, short
 from glymph.common.names import Unit
 from glymph.common.registry import variables
@@ -178,13 +178,13 @@ def check_row(
     """The values of one row by variable, and what is wrong with them (``where`` begins a text)."""
     values, found = {}, []
     for variable, column in used.items():
-        text = " ".join(row.get(column, "").split())
+        text = one_spaced(row.get(column, ""))
         cell = read_cell(text, variables()[variable], limits_of(variable, ranges))
         values[variable] = cell.value
         if cell.problem:
             found.append(f"{where}: {column} {cell.problem}")
     group = values.get("group")
-    allowed = [" ".join(str(name).split()) for name in groups or ()]
+    allowed = [one_spaced(str(name)) for name in groups or ()]
     if allowed and group is not None and group not in allowed:
         known = short(", ".join(allowed))
         found.append(

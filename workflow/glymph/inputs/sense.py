@@ -9,6 +9,7 @@ import difflib
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -118,9 +119,14 @@ def _of_path_table(config: dict) -> Iterator[str]:
         yield "bids_validator: set and not used, because path_table is no BIDS dataset; set false"
 
 
+@cache
+def _defaults() -> dict:
+    return yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+
+
 def default(*keys: str):
     """What the repository's configuration says: where it does, nobody has set the key."""
-    value = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+    value = _defaults()
     for key in keys:
         value = value[key]
     return value

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import pandas as pd
+
 from glymph.common import fsl, legend
 from glymph.report.results import Results, label, number, p_equals, short_label
 from glymph.stats.analysed import IDENTITY, WHOLE, said_sets
@@ -165,15 +167,18 @@ def who(results: Results) -> list[str]:
 
 def _partly(results: Results) -> int:
     """How many analysed subject-sessions are listed with a reason too: they lost some metrics."""
-    inside = set(results["analysed"][IDENTITY].fillna("").itertuples(index=False, name=None))
-    listed = set(results["left_out"][IDENTITY].fillna("").itertuples(index=False, name=None))
-    return len(inside & listed)
+    return len(_whom(results["analysed"]) & _whom(results["left_out"]))
+
+
+def _whom(table: pd.DataFrame) -> set[tuple[str, str]]:
+    """The subject-sessions of a table; "" for no session."""
+    return set(table[IDENTITY].fillna("").itertuples(index=False, name=None))
 
 
 def flow(results: Results) -> dict:
     """Who was in and out, for a flow chart: ``total`` subject-sessions, ``out`` (number, reason) of
     those that are not analysed, and ``groups`` (name, number) of those that are."""
-    inside = set(results["analysed"][IDENTITY].fillna("").itertuples(index=False, name=None))
+    inside = _whom(results["analysed"])
     reasons: dict[tuple, str] = {}
     for row in results["left_out"].fillna("").itertuples(index=False):
         who = (row.participant_id, row.session_id)

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from glymph.common.bids import same
 from glymph.common.errors import BadInput, Stop, short
-from glymph.common.names import Unit
+from glymph.common.names import CORRECTED, Unit
 from glymph.review.object_ratings import object_files, read_objects
 from glymph.review.ratings import rating_files, read_ratings
 from glymph.review.rois import TABLE, read_roi_corrections
 
 RECORD = "metrics.json"
 """Of a unit whose results were made, and whom somebody may so have judged."""
-CORRECTED = "corrected"
 
 
 def named_units(folder: Path, corrections: bool = True) -> Iterator[tuple[Path, Unit]]:

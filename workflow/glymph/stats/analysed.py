@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from glymph.common.cells import find_column, limits_of, near_columns, read_cell
+from glymph.common.cells import find_column, limits_of, near_columns, one_spaced, read_cell
 from glymph.common.errors import BadInput, brief, short
 from glymph.common.names import ALPS_AXES, HEMISPHERES, PLACEMENTS, RATIO, alps_version
 from glymph.common.registry import Metric, metrics, severity, variables
@@ -165,7 +165,7 @@ def _cells(path: Path, separator: str) -> pd.DataFrame:
         raise BadInput(f"this table cannot be read ({error})", str(path), AS_UTF_8) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"this table cannot be read ({brief(error)})", str(path), cure) from None
-    names = pd.Index([" ".join(name.split()) for name in frame.iloc[0]])
+    names = pd.Index([one_spaced(name) for name in frame.iloc[0]])
     frame = frame.iloc[1:].set_axis(names, axis=1).reset_index(drop=True).loc[:, names != ""]
     twice = short(", ".join(frame.columns[frame.columns.duplicated()].unique()))
     if twice:
@@ -174,8 +174,19 @@ def _cells(path: Path, separator: str) -> pd.DataFrame:
 
 
 def _tidy(cell: str) -> str | None:
-    cell = " ".join(cell.split())
+    cell = one_spaced(cell)
     return None if cell.lower() in MISSING else cell
+
+
+def opened(
+    path: str | Path, columns: dict[str, str | None], settings: dict, ranges: dict
+) -> tuple[pd.DataFrame, dict, list[str]]:
+    """A table ready for `settle`: (`read`, with its metrics by name, and `cleaned`; the
+    ``settings`` `as_called` in it; notes). Raises `BadInput`."""
+    frame = metrics_by_name(read(path, columns))
+    settings, called = as_called(settings, frame)
+    frame, cells = cleaned(frame, names_in(settings, frame), ranges)
+    return frame, settings, [*called, *cells]
 
 
 def metrics_by_name(frame: pd.DataFrame) -> pd.DataFrame:

@@ -6,29 +6,20 @@ from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.common.sidecars import write_json
 from glymph.common.tables import read_tsv
-from glymph.stats.analysed import (
-    as_called,
-    cleaned,
-    metrics_by_name,
-    names_in,
-    read,
-    select,
-    settle,
-    without_rejected,
-)
+from glymph.stats.analysed import opened, select, settle, without_rejected
 from glymph.stats.harmonise import combat
 from glymph.stats.tables import write
 
 
 def main(snakemake):
     params, out = snakemake.params, snakemake.output
-    frame = metrics_by_name(read(snakemake.input.table, params.columns))
-    settings, called = as_called(params.settings, frame)
-    frame, cells = cleaned(frame, names_in(settings, frame), params.ranges)
+    frame, settings, said = opened(
+        snakemake.input.table, params.columns, params.settings, params.ranges
+    )
     frame, rejected = without_rejected(frame, read_tsv(snakemake.input.rejected))
     plan = settle(frame, settings, params.groups)
     cohort = select(frame, plan, settings, params.left_out, rejected)
-    analysed, notes = cohort.frame, [*called, *cells, *cohort.notes]
+    analysed, notes = cohort.frame, [*said, *cohort.notes]
     if params.unfinished:
         late = f"{params.unfinished} subject-sessions are not finished and are not in the table"
         notes.insert(0, f"{late}; who and why: group/exclusions.tsv")
