@@ -11,6 +11,8 @@ import pytest
 
 from glymph.common.errors import BadInput, Fault
 from glymph.epvs import command, command_line
+from glymph.epvs.command_line import Command
+from glymph.epvs.maps import LESIONS
 
 SHAPE = (20, 24, 22)
 AFFINE = np.diag([1.0, 1, 1, 1])
@@ -63,8 +65,9 @@ def engine(tmp_path):
 
 
 def run(template, subject, threshold=0.5):
-    command_line.check(template)
-    return command.segment(template, *subject, threshold, 1, "the.log")
+    program = Command("epvs.command", template, threshold)
+    command_line.check(program)
+    return command.segment(program, *subject, 1, "the.log")
 
 
 # ---- the line
@@ -97,7 +100,7 @@ def test_a_line_that_cannot_run_is_refused_with_one_message(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plain.sh").write_text("exit 0\n")
     with pytest.raises(BadInput, match=message) as caught:
-        command_line.check(template)
+        command_line.check(Command("epvs.command", template, 0.5))
     assert "\n" not in str(caught.value)
 
 
@@ -115,7 +118,42 @@ def test_a_line_that_cannot_run_is_refused_with_one_message(
     ],
 )
 def test_what_the_shell_can_do_is_let_through(template):
-    command_line.check(template)
+    command_line.check(Command("epvs.command", template, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("template", "scans", "lacks"),
+    [
+        ("p {flair} {t2w?} {output}", ["T1w", "T2w"], ["FLAIR"]),
+        ("p {flair?} {t1w} {output}", ["T1w"], []),
+        ("p {flair_native} {t2w} {output}", [], ["FLAIR", "T2w"]),
+        ("p {{flair}} ${flair} {output}", [], []),
+    ],
+)
+def test_scans_that_a_line_cannot_do_without(template, scans, lacks):
+    assert command_line.lacking(template, scans) == lacks
+
+
+def test_which_programs_a_configuration_runs():
+    epvs = {
+        "engine": "command", "command": "a {output}", "threshold": 0.3,
+        "lesion_command": "b {output}", "lesion_threshold": 0.6,
+    }  # fmt: skip
+    config = {"metrics_table": None, "epvs": epvs}
+    both = command_line.in_use(config)
+    assert list(both) == ["epvs.command", "epvs.lesion_command"]
+    assert both["epvs.lesion_command"] == Command("epvs.lesion_command", "b {output}", 0.6)
+    other = config | {"epvs": epvs | {"engine": "vbnet"}}
+    assert list(command_line.in_use(other)) == ["epvs.lesion_command"]
+    assert not command_line.in_use(config | {"epvs": epvs | {"engine": "none"}})
+    assert not command_line.in_use(config | {"metrics_table": "mine.tsv"})
+
+
+def test_a_message_names_the_key_of_the_line():
+    with pytest.raises(BadInput, match="^epvs.lesion_command: its command line is empty"):
+        command_line.check(Command("epvs.lesion_command", " ", 0.5))
+    with pytest.raises(BadInput, match=r"^epvs.lesion_command \(cp .* \{output\} is missing"):
+        command_line.check(Command("epvs.lesion_command", "cp {t2w} x", 0.5))
 
 
 def test_paths_are_one_word_each_whatever_their_names():
@@ -158,7 +196,7 @@ def test_masks_and_probabilities_are_read_as_what_they_are(subject, engine, what
     assert (found > 0.5).sum() == voxels
     assert about["result"] == kind
     assert about["program"] == os.path.abspath(sys.executable)
-    assert "{" not in about["line"].split("np.where")[0] and "epvs.nii.gz" in about["line"]
+    assert "{" not in about["line"].split("np.where")[0] and "result.nii.gz" in about["line"]
     assert not any(name == "hacked" for _, _, names in os.walk(".") for name in names)
 
 
@@ -206,6 +244,18 @@ def test_a_program_that_fails_is_no_fault_of_the_subject(subject, engine, what, 
     said = str(caught.value)
     assert said.startswith("the.log: the command of epvs.command (") and "To do: " in said
     assert "\n" not in said and len(said) < 800
+
+
+def test_lesions_may_fill_more_of_the_regions_than_spaces(subject, engine):
+    what = "(np.arange(data.shape[2]) < 15) * np.ones(data.shape, 'uint8')"  # 13 of 18 slices
+    with pytest.raises(Fault, match="marks 72% of the regions, which perivascular spaces never"):
+        run(engine(what), subject)
+    program = Command("epvs.lesion_command", engine(what), 0.5)
+    found, _ = command.segment(program, *subject, 1, "the.log", LESIONS)
+    assert found[:, :, :15].all() and not found[:, :, 15:].any()
+    program = Command("epvs.lesion_command", engine("1 + 0 * data"), 0.5)
+    with pytest.raises(Fault, match="command of epvs.lesion_command .* which lesions never fill"):
+        command.segment(program, *subject, 1, "the.log", LESIONS)
 
 
 def test_a_program_can_say_that_the_images_are_at_fault(subject, engine):

@@ -54,11 +54,12 @@ def images(tmp_path):
 def by_script(script, model, images) -> np.ndarray:
     template = f"{sys.executable} {shlex.quote(str(script))} {shlex.quote(str(model))} "
     template += "{t1w} {t2w} {output} {threads}"
-    command_line.check(template)
+    program = command_line.Command("epvs.command", template, 0.5)
+    command_line.check(program)
     labels = np.zeros(SHAPE, np.uint8)
     labels[4:-4, 4:-4, 4:-4] = 1
     regions = nib.Nifti1Image(labels, nib.load(images["t1w"]).affine)
-    found, notes = command.segment(template, images, regions, 0.5, 1, "the.log")
+    found, notes = command.segment(program, images, regions, 1, "the.log")
     assert notes["result"] == "probability cut at 0.5"
     return found
 

@@ -220,6 +220,16 @@ def test_beyond_the_field_of_view_of_the_flair_there_are_no_lesions(tmp_path):
     assert found.mask[24:27, 14:17, 11:15].all() and not found.mask[:, :, 15:].any()
 
 
+def test_what_a_program_marked_is_taken_as_it_stands(tmp_path):
+    share = np.zeros((8, 9, 10), np.float32)
+    share[2, 3, 4], share[2, 3, 5] = 0.6, 0.4
+    nib.save(nib.Nifti1Image(share, np.eye(4)), tmp_path / "wmh.nii.gz")
+    files = {"lesion_map": str(tmp_path / "wmh.nii.gz")}
+    found = lesions.find_lesions(files, np.ones(share.shape, np.uint8), np.eye(4), 3.0)
+    assert found.made_by == "command" and np.argwhere(found.mask).tolist() == [[2, 3, 4]]
+    assert found.with_border.sum() == 1
+
+
 def test_lesion_volumes_are_by_region():
     flair, white, labels = flair_head()
     flair[10:14, 10:14, 10:14] = flair[24:27, 14:17, 14:17] = 160
@@ -228,6 +238,8 @@ def test_lesion_volumes_are_by_region():
     assert (values["wmh_volume_mm3"], values["wmh_bg_volume_mm3"]) == (64 + 27, 27)
     assert values["wmh_cso_volume_mm3"] == 64 and values["wmh_midbrain_volume_mm3"] == 0
     assert set(lesions.volumes(lesions.Lesions(None, "none"), labels, np.eye(4)).values()) == {None}
+    by_program = lesions.volumes(lesions.Lesions(bright, "command"), labels, np.eye(4))
+    assert by_program == values
     found = lesions.Lesions(bright, "FLAIR")
     assert set(lesions.volumes(found, labels, np.eye(4)).values()) == {
         None

@@ -5,9 +5,12 @@ import io
 import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.processing import resample_from_to
+from scipy import ndimage
 
 from glymph.common.names import region_names
-from glymph.qc import figures, panels, thumbnails
+from glymph.common.spaces import write_itk_affine
+from glymph.qc import figures, panels, pictures, thumbnails
 from glymph.qc.page import Figure, render
 from tests.conftest import STORAGE, grid
 
@@ -144,6 +147,44 @@ def test_what_is_found_and_not_counted_is_seen():
     assert coloured(plain, "yellow") == 0
     assert coloured(marked, "yellow") > 100
     assert coloured(marked, "red") > 100
+
+
+@pytest.mark.parametrize("name", STORAGE)
+def test_lesions_are_shown_on_the_flair_where_it_lies(tmp_path, name):
+    """The FLAIR as scanned, 2 mm away from the T1w and in any storage: its bright lesion is where
+    the mask on the T1w's grid marks it."""
+    t1w, lesions = np.full((40, 42, 44), -1.0), np.zeros((40, 42, 44))
+    t1w[4:36, 4:38, 4:40] = 0.2
+    lesions[14:20, 16:24, 10:30] = 1
+    flair = image("RAS", np.where(t1w > -1, 100 + 120 * lesions, 0))
+    wide = (70, 70, 70)
+    stored = resample_from_to(flair, (wide, grid(STORAGE[name], shape=wide)), order=1)
+    stored.affine[:3, 3] += (2, 0, 0)
+    have = {"t1w_1mm": image("RAS", t1w), "lesions": image("RAS", lesions), "flair": stored}
+    paths = {k: str(tmp_path / f"{k}.nii.gz") for k in have}
+    for key, path in paths.items():
+        nib.save(have[key], path)
+    paths["flair_matrix"] = str(tmp_path / "matrix.mat")
+    moved = np.eye(4)
+    moved[0, 3] = 2
+    write_itk_affine(paths["flair_matrix"], moved)
+    seen = {}
+
+    def overview(ground, brain, marked):
+        seen["ground"], seen["marked"] = ground, marked
+        return b"drawn"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pictures.figures, "lesions_overview", overview)
+        ((figure, _),) = pictures.pictures(paths, None)
+    assert figure.title == "White-matter lesions" and figure.caption.startswith("FLAIR, plain")
+    inside = ndimage.binary_erosion(seen["marked"], iterations=2)
+    assert inside.any() and seen["ground"][inside].min() > 200
+    outside = ~ndimage.binary_dilation(seen["marked"], iterations=2)
+    assert seen["ground"][outside].max() < 120
+    ((figure, _),) = pictures.pictures({k: v for k, v in paths.items() if "flair" not in k}, None)
+    assert figure.caption.startswith("T1w (there is no FLAIR)")
+    assert coloured(figure.picture, "red") > 100
 
 
 @pytest.mark.parametrize("name", STORAGE)

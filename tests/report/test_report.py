@@ -184,7 +184,8 @@ def test_methods_name_the_engines_in_use(report_on):
     imaging = {
         "anat": {"brain": "bet", "registration": {"engine": "fsl"}},
         "epvs": {"engine": "frangi", "regions": "atlas", "csf_likeness": 0.7,
-                 "total": ["cso", "bg"]},
+                 "total": ["cso", "bg"], "flair_deviations": 3.0, "lesion_mask": None,
+                 "lesion_command": None},
         "dwi": {"denoise": "none", "unring": False, "motion": "dipy", "distortion": "t1w",
                 "b_max": 1500, "tensor": "dipy", "register": "ants"},
         "alps": {"rois": "study", "axes": "template", "placement": "fixed", "search_mm": 6},
@@ -204,6 +205,11 @@ def test_methods_name_the_engines_in_use(report_on):
         text.methods(results, imaging | {"epvs": imaging["epvs"] | {"engine": "command"}}, {})
     )
     assert "segmented by a program of our own choice" in words and "aqueduct" in words
+    assert "lesions were excluded by a threshold on FLAIR (white matter brighter than its median " \
+        "by 3 robust" in words  # fmt: skip
+    own = {"lesion_mask": "{prefix}.nii.gz", "lesion_command": "p {output}"}
+    words = " ".join(text.methods(results, imaging | {"epvs": imaging["epvs"] | own}, {}))
+    assert "excluded by masks of our own, else by a program of our own choice (its" in words
     for change, left_out in (({"csf_likeness": 0}, True), ({"engine": "provided"}, False)):
         words = " ".join(text.methods(results, imaging | {"epvs": imaging["epvs"] | change}, {}))
         assert ("aqueduct were not counted." in words) == left_out

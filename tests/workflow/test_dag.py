@@ -59,8 +59,22 @@ def test_t2w_and_flair_are_aligned_and_only_once_each(skeleton):
     assert plan(bids)[0]["epvs_align"] == 2
     (bids / "masks").mkdir()
     (bids / "masks/sub-01.nii.gz").touch()
-    own = "{lesion_mask: 'masks/{prefix}.nii.gz'}"  # a mask of the lab's own replaces the FLAIR
-    assert plan(bids, epvs=own)[0]["epvs_census"] == 1
+    own = "{lesion_mask: 'masks/{prefix}.nii.gz'}"  # the page shows the mask on the FLAIR
+    assert plan(bids, epvs=own)[0]["epvs_align"] == 2
+
+
+def test_a_program_marks_the_lesions_of_those_who_have_its_scans_and_no_mask(skeleton):
+    bids = skeleton("sub-01", "T1w.nii.gz", "T2w.nii.gz", "FLAIR.nii.gz")
+    skeleton("sub-02", "T1w.nii.gz", "T2w.nii.gz")
+    (bids / "masks").mkdir()
+    (bids / "masks/sub-01.nii.gz").touch()
+    program = "lesion_command: 'cp {flair} {output}'"
+    assert plan(bids, epvs=f"{{{program}}}")[0]["epvs_lesions"] == 1
+    optional = program.replace("{flair}", "{t1w} {flair?}")
+    assert plan(bids, epvs=f"{{{optional}}}")[0]["epvs_lesions"] == 2
+    mask = "lesion_mask: 'masks/{prefix}.nii.gz'"
+    assert plan(bids, epvs=f"{{{optional}, {mask}}}")[0]["epvs_lesions"] == 1
+    assert "epvs_lesions" not in plan(bids, epvs=f"{{{program}, engine: none}}")[0]
 
 
 def test_epvs_can_be_left_out(skeleton):

@@ -89,7 +89,8 @@ def make_cohort(folder):
         (folder / name).write_text(PEOPLE)
     (folder / "bids/dwi.json").write_text("{}")
     (folder / "bids/sub-01/sub-01_scans.tsv").write_text(SCANS)
-    (folder / "engine.sh").write_text("exit 1\n")
+    for name in ("engine.sh", "lesions.sh"):
+        (folder / name).write_text("exit 1\n")
     (folder / "paths.tsv").write_text(path_table(folder))
     shutil.copytree(folder / "bids", folder / "moved")
 

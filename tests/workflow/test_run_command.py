@@ -1,4 +1,5 @@
-"""A lab's own program of perivascular spaces through the real workflow, three small subjects.
+"""A lab's own programs of perivascular spaces and of lesions through the real workflow, three small
+subjects.
 
 One goes well, one lacks the T2w that the command names, of one the program says that it cannot use
 the images. Names hold what the shell would take for its own.
@@ -33,6 +34,20 @@ print("brightest:", bright.max())
 found = np.clip(bright / 2, 0, 1).astype(np.float32)
 nib.save(nib.Nifti1Image(found, image.affine), output)
 """
+LESIONS = """\
+import sys
+import nibabel as nib
+import numpy as np
+
+flair, mask, output = map(str, sys.argv[1:])
+image = nib.load(flair)
+inside = nib.load(mask).get_fdata() > 0
+marked = np.zeros(image.shape, np.float32)
+marked[tuple(np.argwhere(inside).mean(0).astype(int))] = 0.8
+marked[tuple(np.argwhere(inside)[0])] = 0.5
+print("brightest lesion:", image.get_fdata().max())
+nib.save(nib.Nifti1Image(marked, image.affine), output)
+"""
 BIDS = "bids; touch hacked $(touch hacked)"
 ANATOMY = {
     "brain_mask": "../truth/{folder}/{prefix}_space-T1w_label-brain_mask.nii.gz",
@@ -47,6 +62,8 @@ def configured(folder, command, **more):
     """Arguments of a run with this command."""
     epvs = {"engine": "command", "command": command, "threshold": 0.3}
     epvs["compare_regions"] = False
+    epvs["lesion_command"] = f"'{sys.executable}' lesions.py {{flair}} {{mask}} {{output}}"
+    epvs["lesion_threshold"] = 0.6
     content = {"bids_dir": BIDS, "output_dir": "out", "epvs": epvs | more, "anat": ANATOMY}
     (folder / "my.yaml").write_text(yaml.safe_dump(content))
     return ["--configfile", "my.yaml"]
@@ -67,6 +84,7 @@ def made(tmp_path_factory):
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     (folder / "the engine.py").write_text(ENGINE)
+    (folder / "lesions.py").write_text(LESIONS)
     snakemake(*configured(folder, line(folder)), cwd=folder)
     return folder
 
@@ -106,6 +124,19 @@ def test_what_ran_is_in_the_sidecar_and_its_words_in_the_log(made):
 
 
 @pytest.mark.slow
+def test_lesions_of_a_program_are_measured_and_shown(made):
+    found = rows(made / "out/group/metrics.tsv")["sub-NC01"]
+    assert found["epvs_lesions"] == "command" and float(found["wmh_volume_mm3"]) == 1
+    anat = made / "out/sub-NC01/anat/sub-NC01_space-T1w_res-1mm_label-WMH_probseg.json"
+    settings = json.loads(anat.read_text())["Parameters"]
+    assert settings["threshold"] == 0.6 and settings["result"] == "probability cut at 0.6"
+    assert list(settings["files"]) == [sys.executable, "lesions.py"]
+    log = made / "out/logs/sub-NC01/sub-NC01_epvs_lesions.log"
+    assert "brightest lesion" in log.read_text()
+    assert "White-matter lesions" in (made / "out/sub-NC01/sub-NC01_qc.html").read_text()
+
+
+@pytest.mark.slow
 def test_who_has_no_result_is_listed_with_the_reason(made):
     found = rows(made / "out/group/exclusions.tsv")
     assert "there is no T2w, and epvs.command needs {t2w}" in str(found["sub-AD01"])
@@ -120,6 +151,10 @@ def test_nothing_runs_again_until_the_program_changes(copy_of_made):
     (copy_of_made / "the engine.py").write_text(ENGINE + "# changed\n")
     _, output = snakemake("-n", *arguments, cwd=copy_of_made)
     assert set(planned(output)) == {*RULES, "all", *COHORT}
+    (copy_of_made / "the engine.py").write_text(ENGINE)
+    (copy_of_made / "lesions.py").write_text(LESIONS + "# changed\n")
+    _, output = snakemake("-n", *arguments, cwd=copy_of_made)
+    assert set(planned(output)) == {"epvs_lesions", *RULES[1:], "all", *COHORT}
 
 
 @pytest.mark.slow
@@ -148,6 +183,7 @@ def test_a_command_that_cannot_run_stops_the_start(skeleton, command, message):
     mask.parent.mkdir(parents=True)
     mask.touch()  # the pattern of the configuration must fit somebody
     shutil.move(folder / "bids", folder / BIDS)
+    (folder / "lesions.py").touch()
     arguments = configured(folder, command)
     code, output = snakemake("-n", *arguments, cwd=folder, check=False)
     assert code != 0 and message in output and "Traceback" not in output

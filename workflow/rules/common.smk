@@ -42,11 +42,6 @@ def for_the_user():
         sys.exit(1)
 
 
-def runs_command():
-    """Whether a program of the lab's own segments perivascular spaces."""
-    return config["epvs"]["engine"] == "command" and not config["metrics_table"]
-
-
 def made_of(scan):
     """What the results of one unit are made of."""
     corrected = ROI_CORRECTIONS.get(scan.unit.prefix, {})
@@ -66,9 +61,12 @@ with for_the_user():
     COHORT = cohort.prepare(config) if workflow.is_main_process else cohort.reread(config, INDEX)
     ROI_CORRECTIONS = rois.read_roi_corrections(cohort.review_folder(config))
     FSL = None if config["metrics_table"] else fsl.required_version(config)
-    if workflow.is_main_process and runs_command():
-        command_line.check(config["epvs"]["command"])
-        COHORT = COHORT.with_tools(command_line.files(config["epvs"]["command"]))
+    COMMANDS = command_line.in_use(config)
+    if workflow.is_main_process:
+        for command in COMMANDS.values():
+            command_line.check(command)
+        tools = {key: command_line.files(c.template) for key, c in COMMANDS.items()}
+        COHORT = COHORT.with_tools(tools)
 
     if workflow.is_main_process and config["plan"] == plan.COHORT:
         COHORT = COHORT.of_finished({s.unit.prefix: made_of(s) for s in COHORT.scans}, OUT)

@@ -5,6 +5,7 @@ OUTPUTS: <unit>/anat/*_from-T1w_to-{T2w,FLAIR}_mode-points_xfm.mat, *_desc-{T2w,
          <unit>/anat/*_space-T1w_res-1mm_{desc-norm_T1w,desc-norm_T2w,desc-brain_mask}.nii.gz
          <unit>/anat/*_space-T1w_res-1mm_desc-region_dseg.nii.gz
          <unit>/anat/*_space-T1w_res-1mm_label-EPVS_probseg.nii.gz
+         <unit>/anat/*_space-T1w_res-1mm_label-WMH_probseg.nii.gz   by epvs.lesion_command
          <unit>/anat/*_space-T1w_res-1mm_desc-EPVS_dseg.nii.gz
          <unit>/anat/*_space-T1w_res-1mm_desc-notcounted_mask.nii.gz
          <unit>/anat/*_label-EPVS_mask.nii.gz           on the T1w's own grid
@@ -140,7 +141,7 @@ rule epvs_regions:
 rule epvs_segment:
     """Probability of perivascular space at every voxel."""
     input:
-        unpack(command_images),
+        unpack(command_images("epvs.command")),
         t1w=rules.epvs_prepare.output.t1w,
         t2w=rules.epvs_prepare.output.t2w,
         facts=rules.epvs_prepare.output.facts,
@@ -164,7 +165,7 @@ rule epvs_segment:
         model=config["epvs"]["model"],
         frangi_threshold=config["epvs"]["frangi_threshold"],
         threshold=epvs_threshold(),
-        command=epvs_command(),
+        command=command_of("epvs.command"),
         weights=EPVS_WEIGHTS,
         sources=sources(segment_sources),
         code=code("epvs/segment.py"),
@@ -172,6 +173,37 @@ rule epvs_segment:
         "Segment the perivascular spaces of {wildcards.prefix}"
     script:
         "../scripts/epvs/segment.py"
+
+
+rule epvs_lesions:
+    """White-matter lesions by a program of the lab's own (epvs.lesion_command)."""
+    input:
+        unpack(command_images("epvs.lesion_command")),
+        t1w=rules.epvs_prepare.output.t1w,
+        t2w=rules.epvs_prepare.output.t2w,
+        labels=rules.epvs_regions.output.labels,
+    output:
+        probability=unit_path("anat", "space-T1w_res-1mm_label-WMH_probseg.nii.gz"),
+        probability_json=unit_path("anat", "space-T1w_res-1mm_label-WMH_probseg.json"),
+    log:
+        unit_log("epvs_lesions"),
+    benchmark:
+        unit_benchmark("epvs_lesions")
+    conda:
+        env("epvs")
+    threads: config["threads"]
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(15),
+    params:
+        threshold=config["epvs"]["lesion_threshold"],
+        command=command_of("epvs.lesion_command"),
+        sources=sources(command_images("epvs.lesion_command")),
+        code=code("epvs/lesions.py"),
+    message:
+        "Mark the white-matter lesions of {wildcards.prefix}"
+    script:
+        "../scripts/epvs/lesions.py"
 
 
 rule epvs_census:

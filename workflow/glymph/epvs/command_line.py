@@ -1,4 +1,5 @@
-"""The text of `epvs.command`: a line for bash with placeholders, which become quoted paths.
+"""The text of `epvs.command` and `epvs.lesion_command`: a line for bash with placeholders, which
+become quoted paths.
 
 ``{t1w}``, ``{t2w}``     the images as our network sees them: 1 mm, [-1, 1], -1 outside the brain
 ``{flair}``              the FLAIR on the same grid, aligned to the T1w, intensities as scanned
@@ -9,9 +10,9 @@
 ``{folder}``             an empty scratch folder, removed afterwards
 ``{threads}``            how many threads it may use
 
-A subject without an image that the line names gets no result; ``{t2w?}`` is an empty word there.
-The shell's own ``${name}`` is left alone, and ``{{name}}`` is ``{name}`` to the shell. Nothing here
-needs a library: the start of every run and job reads it.
+A subject without an image that the line names gets no result of it; ``{t2w?}`` is an empty word
+there. The shell's own ``${name}`` is left alone, and ``{{name}}`` is ``{name}`` to the shell.
+Nothing here needs a library: the start of every run and job reads it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from glymph.common.errors import BadInput, short
 
@@ -37,21 +40,53 @@ WIDTH = 100
 """Characters of the command that a message repeats."""
 
 
+@dataclass(frozen=True)
+class Command:
+    """A program of the lab's own: the configuration's ``key`` that holds its line, this
+    ``template``, and the ``threshold`` at which a probability of it is cut."""
+
+    key: str
+    template: str | None
+    threshold: float
+
+
+def in_use(config: dict) -> dict[str, Command]:
+    """The programs that this configuration runs on images, by key."""
+    epvs, found = config["epvs"], {}
+    if config["metrics_table"] or epvs["engine"] == "none":
+        return {}
+    if epvs["engine"] == "command":
+        found["epvs.command"] = Command("epvs.command", epvs["command"], epvs["threshold"])
+    if epvs["lesion_command"]:
+        found["epvs.lesion_command"] = Command(
+            "epvs.lesion_command", epvs["lesion_command"], epvs["lesion_threshold"]
+        )
+    return found
+
+
 def named(template: str) -> set[str]:
     """The placeholders of ``template``, without the marks of optional ones."""
     return {m["name"] for m in PLACEHOLDER.finditer(template) if m["name"]}
 
 
-def check(template: str | None) -> None:
-    """Raise `BadInput` with one message for a template that cannot run, on this machine, at all."""
+def lacking(template: str, scans: Iterable[str]) -> list[str]:
+    """Of the scans that ``template`` cannot do without, those that are not among ``scans``."""
+    needed = {MAYBE.get(m["name"]) for m in PLACEHOLDER.finditer(template) if not m["optional"]}
+    return sorted(needed - {None} - set(scans))
+
+
+def check(command: Command) -> None:
+    """Raise `BadInput` with one message for a command that cannot run, on this machine, at all."""
+    template = command.template
     if not template or not template.strip():
+        why = "epvs.engine: command needs a command line in epvs.command"
         raise BadInput(
-            "epvs.engine: command needs a command line in epvs.command", "",
-            'give one, such as "my_program {t1w} {t2w} {output}"',
+            why if command.key == "epvs.command" else f"{command.key}: its command line is empty",
+            "", 'give one, such as "my_program {t1w} {t2w} {output}"',
         )  # fmt: skip
     wrong = _wrong_placeholders(template) or _wrong_shell(template) or _wrong_program(template)
     if wrong:
-        raise BadInput(f"epvs.command ({short(template, WIDTH)}): {wrong[0]}", "", wrong[1])
+        raise BadInput(f"{command.key} ({short(template, WIDTH)}): {wrong[0]}", "", wrong[1])
 
 
 def _wrong_placeholders(template: str) -> tuple[str, str] | None:

@@ -1,5 +1,5 @@
-"""White-matter lesions are no perivascular spaces: those that FLAIR or a lab's own mask shows, and
-objects whose signal, or whose surroundings, are a lesion's."""
+"""White-matter lesions are no perivascular spaces: those that FLAIR, a lab's own mask or a program
+of its own shows, and objects whose signal, or whose surroundings, are a lesion's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from glymph.common import legend
 from glymph.common.given import load_mask
-from glymph.common.images import load, spatial
+from glymph.common.images import array, load, spatial
 from glymph.common.registry import checked
 from glymph.common.spaces import read_itk_affine, voxel_sizes
 from glymph.epvs.census import CONNECTED, Object
@@ -61,13 +61,16 @@ class Lesions:
 def find_lesions(files: dict[str, str], labels: np.ndarray, affine: np.ndarray, deviations: float):
     """`Lesions` on the 1 mm grid of ``labels``.
 
-    ``files``: ``lesion_mask`` (in the T1w's world coordinates) wins; otherwise ``flair`` with its
-    ``matrix`` and the tissues ``wm`` and ``gm``; without either there are none to exclude.
+    ``files``: ``lesion_mask`` (in the T1w's world coordinates), or ``lesion_map`` (a program's, on
+    this grid, above 0.5 a lesion), or ``flair`` with its ``matrix`` and the tissues ``wm`` and
+    ``gm``; without any of them there are none to exclude.
     """
     grid = Grid(labels.shape, affine)
     if "lesion_mask" in files:
         share, _ = resample(load_mask(files["lesion_mask"]), grid, order=1)
         return Lesions(share > 0.5, "provided mask")
+    if "lesion_map" in files:
+        return Lesions(array(load(files["lesion_map"])) > 0.5, "command")
     if "flair" not in files:
         return Lesions(None, "none")
     flair = load(files["flair"])
@@ -134,12 +137,17 @@ def _limit(values: np.ndarray, deviations: float) -> float:
     return float(middle + deviations * max(spread, 1e-6))
 
 
+MEASURED = ("provided mask", "command")
+"""What marks lesions well enough to measure them by it."""
+
+
 def volumes(lesions: Lesions, labels: np.ndarray, affine: np.ndarray) -> dict[str, float | None]:
-    """Volume (mm3) of the ``lesions`` in the brain and in each region; None without a
-    mask that was given: what a threshold on FLAIR finds serves to leave objects out, and is no
-    measure of lesions (over three times the raters' volume in the one patient with a reference)."""
+    """Volume (mm3) of the ``lesions`` in the brain and in each region; None where neither a mask
+    was given nor a program of the lab's own ran: what a threshold on FLAIR finds serves to leave
+    objects out, and is no measure of lesions (over three times the raters' volume in the one
+    patient with a reference)."""
     names = {"wmh_volume_mm3": None} | {f"wmh_{name}_volume_mm3": name for name in legend.names()}
-    if lesions.made_by != "provided mask":
+    if lesions.made_by not in MEASURED:
         return checked(dict.fromkeys(names))
     voxel = float(np.prod(voxel_sizes(affine)))
     sizes = voxel * np.bincount(labels[lesions.mask], minlength=256)

@@ -61,9 +61,10 @@ class Cohort:
 
     ``left_out`` maps who these are (sub-01 or sub-01_ses-a) to the reason, ``unused`` lists files
     and folders of the dataset that no unit uses. ``sources`` maps every file that the workflow
-    reads to its `integrity.state` at the start, ``tools`` every file of a program that is not this
-    workflow's own. ``fitting`` maps the keys that name files by a pattern to whom they fit.
-    ``units`` are all of the dataset, also those that are left out.
+    reads to its `integrity.state` at the start; ``tools`` does so for every file of a program
+    that is not this workflow's own, by the key that names the program. ``fitting`` maps the keys
+    that name files by a pattern to whom they fit. ``units`` are all of the dataset, also those that
+    are left out.
     """
 
     scans: list[Scan]
@@ -71,7 +72,7 @@ class Cohort:
     left_out: dict[str, str] = field(default_factory=dict)
     unused: list[Unused] = field(default_factory=list)
     sources: dict[str, str] = field(default_factory=dict)
-    tools: dict[str, str] = field(default_factory=dict)
+    tools: dict[str, dict[str, str]] = field(default_factory=dict)
     fitting: dict[str, set[str]] = field(default_factory=dict)
     units: list[Unit] = field(default_factory=list)
 
@@ -79,9 +80,10 @@ class Cohort:
     def by_prefix(self) -> dict[str, Scan]:
         return {scan.unit.prefix: scan for scan in self.scans}
 
-    def with_tools(self, paths: Sequence[str]) -> Cohort:
-        """The cohort with the present state of these files as its ``tools``."""
-        return replace(self, tools={path: integrity.state(path) for path in paths})
+    def with_tools(self, paths: dict[str, list[str]]) -> Cohort:
+        """The cohort with the present state of these files, by key, as its ``tools``."""
+        states = {key: {p: integrity.state(p) for p in files} for key, files in paths.items()}
+        return replace(self, tools=states)
 
     def of_finished(self, made: dict[str, dict], folder: str) -> Cohort:
         """The cohort without the units whose results in ``folder`` are not those of now.

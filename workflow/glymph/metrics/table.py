@@ -20,7 +20,8 @@ METHODS = {
     "dwi_distortion": "How susceptibility distortion was corrected.",
     "epvs_input": "Images that perivascular spaces were segmented on: T1w+T2w, or T1w alone; the "
     "two do not compare.",
-    "epvs_lesions": "What lesions were excluded by: FLAIR, provided mask, or none.",
+    "epvs_lesions": "What lesions were excluded by: FLAIR, provided mask, command "
+    "(epvs.lesion_command), or none.",
     "corrected": "What a rater corrected of this subject-session: masks by name, regions of ALPS; "
     "n/a where nothing.",
     "flags": "Names of the metrics that are missing, outside their plausible range or far from the "

@@ -165,6 +165,35 @@ def epvs_overview(t1w, t2w, labels, objects, not_counted, columns: int = 6) -> b
     others = array(not_counted) > 0
     levels = epvs_levels(places, found | others, 2 * columns)
     box = bounding_box(places > 0, 12)
+
+    def mark(axis, place):
+        outlines(axis, *(field[place] for field in (places, found, others)))
+
+    return _plain_and_marked(ground, (-1, 1), levels, box, mark, columns)
+
+
+def lesions_overview(
+    ground: np.ndarray, brain: np.ndarray, lesions: np.ndarray, columns: int = 6
+) -> bytes:
+    """Axial slices of the brain, plain and with the outlines of the ``lesions``.
+
+    All (x, y, z) on one 1 mm grid in RAS order: ``ground`` is what the slices show, ``brain`` and
+    ``lesions`` are bool.
+    """
+    levels = epvs_levels(brain, lesions, 2 * columns)
+    span = np.percentile(ground[brain], (1, 99.8)) if brain.any() else (0, 1)
+
+    def mark(axis, place):
+        if lesions[place].any():
+            axis.contour(lesions[place].T, [0.5], colors="#ff2f5e", linewidths=0.8)
+
+    shown = np.where(brain, ground, span[0])
+    return _plain_and_marked(shown, span, levels, bounding_box(brain, 3), mark, columns)
+
+
+def _plain_and_marked(ground: np.ndarray, span, levels: list[int], box, mark, columns: int):
+    """Axial slices of ``ground`` within ``box``, black and white at ``span``, and below each one
+    the same, drawn on by ``mark`` (axis, place)."""
     figure, axes = plt.subplots(
         4, columns, figsize=(1.9 * columns, 9.2), facecolor="k", layout="constrained"
     )
@@ -172,9 +201,8 @@ def epvs_overview(t1w, t2w, labels, objects, not_counted, columns: int = 6) -> b
         row, column = 2 * (number // columns), number % columns
         plane = ground[(*box[:2], level)]
         for axis in axes[row : row + 2, column]:
-            panel(axis, plane, (1, 1), cmap="gray", vmin=-1, vmax=1)
-        marked = axes[row + 1, column]
-        outlines(marked, *(field[(*box[:2], level)] for field in (places, found, others)))
+            panel(axis, plane, (1, 1), cmap="gray", vmin=span[0], vmax=span[1])
+        mark(axes[row + 1, column], (*box[:2], level))
     for axis in axes.ravel():
         axis.set_axis_off()
     letters(axes[0, 0], "axial")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.processing import resample_from_to
 
-from glymph.common.images import array, load
+from glymph.common.images import array, load, spatial
 from glymph.common.names import region_names
 from glymph.common.sidecars import read_json
+from glymph.common.spaces import read_itk_affine
 from glymph.common.tables import read_tsv
 from glymph.common.template import load_template
 from glymph.qc import figures, thumbnails
@@ -30,6 +32,8 @@ def pictures(
     """
     if {"epvs", "epvs_not_counted", "regions_1mm", "t1w_1mm"} <= have.keys():
         yield from _perivascular(have)
+    if {"lesions", "t1w_1mm"} <= have.keys():
+        yield _lesions(have)
     if {"fa", "v1", "regions", "regions_adaptive"} <= have.keys():
         yield from _alps(have)
     if {"b0", "dwi_to_t1w", "t1w", "mask"} <= have.keys():
@@ -102,6 +106,24 @@ def _perivascular(have):
             "The brain should stay in place when you flip.",
             dict(zip(("T2w", "T1w"), lifted, strict=True)),
         )
+
+
+def _lesions(have):
+    t1w, lesions = load(have["t1w_1mm"]), load(have["lesions"])
+    name, ground = "T1w (there is no FLAIR)", array(t1w) + 1
+    if {"flair", "flair_matrix"} <= have.keys():
+        name, flair = "FLAIR", load(have["flair"])
+        to_t1w = np.linalg.inv(read_itk_affine(have["flair_matrix"]))
+        moved = nib.Nifti1Image(spatial(flair), to_t1w @ flair.affine)
+        ground = array(resample_from_to(moved, t1w, order=1))
+    figure = Figure(
+        "White-matter lesions",
+        f"{name}, plain and marked. Red: what is taken for a lesion, in which no perivascular "
+        "space is counted and whose volume is wmh_volume_mm3 where your own mask or program marked "
+        "it (a threshold on FLAIR measures none). Red must not follow cortex, septum or plexus.",
+        figures.lesions_overview(ground, array(t1w) > -1, array(lesions) > 0),
+    )
+    return figure, {}
 
 
 def _to_flip(tile, title, text, images):

@@ -324,6 +324,19 @@ def _not_counted(csf_likeness: float) -> str:
     return walls + (unlike if csf_likeness else "") + "."
 
 
+def _lesions(epvs: dict) -> str:
+    """What marked the lesions that perivascular spaces were not counted in, the first that a
+    subject had."""
+    marked = ["masks of our own"] if epvs["lesion_mask"] else []
+    if epvs["lesion_command"]:
+        marked.append("a program of our own choice (its command line is in the sidecars)")
+    marked.append(
+        "a threshold on FLAIR (white matter brighter than its median by "
+        f"{epvs['flair_deviations']:g} robust standard deviations), where a subject had one"
+    )
+    return f" White-matter lesions were excluded by {', else by '.join(marked)}."
+
+
 def _imaging(config: dict) -> str:
     anat, epvs, dwi, alps = (config[k] for k in ("anat", "epvs", "dwi", "alps"))
     brain = {"deepbet": "deepbet", "vbnet": "a 3D VB-Net", "bet": "BET", "fsl_bet": "BET (FSL)",
@@ -358,6 +371,8 @@ def _imaging(config: dict) -> str:
         )
     if epvs["engine"] in ("vbnet", "frangi", "command"):
         first += _not_counted(epvs["csf_likeness"])
+    if epvs["engine"] != "none":
+        first += _lesions(epvs)
     denoised = " denoised (Marchenko-Pastur PCA)," if dwi["denoise"] == "mppca" else ""
     unrung = " freed from Gibbs ringing," if dwi["unring"] else ""
     moved = {

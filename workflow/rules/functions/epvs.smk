@@ -15,10 +15,13 @@ def t2w(wildcards):
 
 
 def lesion_sources(wildcards):
-    """What shows white-matter lesions: a mask of the lab's own, or the FLAIR."""
-    files = scan_of(wildcards).files
+    """What shows white-matter lesions: a mask of the lab's own, its own program where the unit has
+    the scans that this needs, or the FLAIR."""
+    files, program = scan_of(wildcards).files, COMMANDS.get("epvs.lesion_command")
     if "lesion_mask" in files:
         return {"lesion_mask": files["lesion_mask"]}
+    if program and not command_line.lacking(program.template, files):
+        return of_unit(wildcards, lesion_map=rules.epvs_lesions.output.probability)
     return aligned(wildcards, "FLAIR")
 
 
@@ -48,34 +51,39 @@ def epvs_threshold():
     return config["epvs"]["threshold"] if others else None
 
 
-def epvs_command():
-    """The lab's own command with the state of its files; None where another engine runs."""
-    if config["epvs"]["engine"] != "command":
+def command_of(key):
+    """The lab's own command of this key with the state of its files; None where there is none."""
+    if key not in COMMANDS:
         return None
-    return {"template": config["epvs"]["command"], "files": COHORT.tools}
+    return {"template": COMMANDS[key].template, "files": COHORT.tools[key]}
 
 
-def command_images(wildcards):
-    """What the lab's own command names beside the prepared T1w and T2w, and the unit has."""
-    if config["epvs"]["engine"] != "command":
-        return {}
-    files, named = scan_of(wildcards).files, command_line.named(config["epvs"]["command"])
-    found = of_unit(
-        wildcards,
-        t1w_native=rules.anat_preproc.output.t1w,
-        mask=rules.epvs_prepare.output.mask,
-    )
-    if "t2w_native" in named and "T2w" in files:
-        found["t2w_native"] = files["T2w"]
-    if {"flair", "flair_native"} & named and "FLAIR" in files:
-        matrix = aligned(wildcards, "FLAIR")["matrix"]
-        found |= {"flair_native": files["FLAIR"], "flair_matrix": matrix}
-    return found
+def command_images(key):
+    """Input function: what the lab's own command of this key names beside the prepared T1w and T2w,
+    and the unit has."""
+
+    def images(wildcards):
+        if key not in COMMANDS:
+            return {}
+        files, named = scan_of(wildcards).files, command_line.named(COMMANDS[key].template)
+        found = of_unit(
+            wildcards,
+            t1w_native=rules.anat_preproc.output.t1w,
+            mask=rules.epvs_prepare.output.mask,
+        )
+        if "t2w_native" in named and "T2w" in files:
+            found["t2w_native"] = files["T2w"]
+        if {"flair", "flair_native"} & named and "FLAIR" in files:
+            matrix = aligned(wildcards, "FLAIR")["matrix"]
+            found |= {"flair_native": files["FLAIR"], "flair_matrix": matrix}
+        return found
+
+    return images
 
 
 def segment_sources(wildcards):
     """The user's files among those that the perivascular spaces are made of."""
-    return [*provided_epvs(wildcards), *command_images(wildcards).values()]
+    return [*provided_epvs(wildcards), *command_images("epvs.command")(wildcards).values()]
 
 
 def region_engine(wildcards):

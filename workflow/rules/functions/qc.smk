@@ -19,6 +19,11 @@ def unit_pictures(wildcards):
                 "epvs": rules.epvs_census.output.labels,
                 "epvs_not_counted": rules.epvs_census.output.not_counted,
             }
+            if lesion_sources(wildcards):
+                found["lesions"] = rules.epvs_census.output.lesions
+            if lesion_sources(wildcards) and "FLAIR" in files:
+                flair = aligned(wildcards, "FLAIR")
+                found |= {"flair": flair["flair"], "flair_matrix": flair["matrix"]}
     if "dwi" in files:
         found |= {
             "b0": rules.dwi_correct.output.b0,

@@ -17,7 +17,7 @@ from glymph.epvs.lesions import find_lesions, like_lesions, shown
 from glymph.epvs.lesions import volumes as lesion_volumes
 from glymph.epvs.maps import corrected_on
 
-SHOW_LESIONS = ("flair", "matrix", "lesion_mask", "wm", "gm")
+SHOW_LESIONS = ("flair", "matrix", "lesion_mask", "lesion_map", "wm", "gm")
 
 
 def main(snakemake):

@@ -8,6 +8,7 @@ from glymph.common.job import run
 from glymph.common.provenance import stamp
 from glymph.epvs import command
 from glymph.epvs.census import PROBABILITY
+from glymph.epvs.command_line import Command
 from glymph.epvs.segment import segment
 
 
@@ -37,10 +38,9 @@ def by_command(snakemake):
     others = ("facts", "provided")
     images = {k: v for k, v in source.items() if k not in others and Path(v).stat().st_size}
     labels = load(source.labels)
-    found, made = command.segment(
-        params.command["template"], images, labels, params.threshold, snakemake.threads,
-        str(snakemake.log[0]),
-    )  # fmt: skip
+    program = Command("epvs.command", params.command["template"], params.threshold)
+    log = str(snakemake.log[0])
+    found, made = command.segment(program, images, labels, snakemake.threads, log)
     return found, labels.affine, list(images.values()), params.command | made, PROBABILITY
 
 
