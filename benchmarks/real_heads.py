@@ -18,7 +18,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from epvs_planted import PEAKS, at_peak, draw, measure, planted
+from epvs_planted import (
+    PEAKS,
+    SCANNER_BLUR,
+    at_peak,
+    by_width,
+    draw,
+    measure,
+    planted,
+    thinned,
+)
 from epvs_synthesis import as_counted, configured
 from scipy import ndimage
 
@@ -154,7 +163,8 @@ def spread(values: list) -> float | None:
 
 
 def contrast_curve(stem: str, bundle) -> dict:
-    """Recall and volume of planted tubes by their highest contrast; needs a T2w."""
+    """Recall and volume of planted tubes by their highest contrast, pale ones and thin ones of CSF;
+    needs a T2w."""
     image = load(f"{stem}_space-T1w_res-1mm_desc-norm_T1w.nii.gz")
     t1w, t2w, inside, labels = pair_on(stem, Grid(image.shape, image.affine))
     if t2w is None:
@@ -166,13 +176,20 @@ def contrast_curve(stem: str, bundle) -> dict:
 
     before = census.mask_of(find(t1w, t2w), labels.shape) > 0
     fluid = (t1w < -0.55) & (t2w > 0.4)
-    share, truth = draw(np.random.default_rng(20), labels, image.affine, fluid | before, 60)
-    curve = {}
+    rng = np.random.default_rng(20)
+    share, truth, tubes = draw(rng, labels, image.affine, fluid | before, 60)
+    pale, thin, widths = {}, {}, {}
+    kinds = []
     for peak in PEAKS:
-        part = at_peak(share, truth, peak)
+        kinds.append((pale, peak, at_peak(share, truth, peak), truth, share))
+        own, numbers = thinned(tubes, labels.shape, image.affine, peak)
+        kinds.append((thin, peak, ndimage.gaussian_filter(own, SCANNER_BLUR), numbers, own))
+    for name, own, numbers in by_width(labels, image.affine, fluid | before):
+        kinds.append((widths, name, ndimage.gaussian_filter(own, SCANNER_BLUR), numbers, own))
+    for curve, name, part, numbers, true in kinds:
         pair = [planted(i, level, part) for i, level in ((t1w, -1.0), (t2w, 1.0))]
-        curve[peak] = measure(find(*pair), before, truth, share)
-    return {"contrast_curve": curve}
+        curve[name] = measure(find(*pair), before, numbers, true)
+    return {"contrast_curve": pale, "contrast_curve_of_thin_tubes": thin, "by_width": widths}
 
 
 def against_rater(stem: str, mask: str) -> dict:

@@ -232,7 +232,11 @@ def test_agreement_gives_table_2_and_figure_3_of_the_union_alone(report_on, tmp_
     rows = rows_of_agreement()
     results.tables["agreement"] = pd.DataFrame(rows)
     results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
-    assert "Table 2" in all_tables(results)["agreement"].title
+    table = all_tables(results)["agreement"]
+    assert "Table 2" in table.title
+    listed = [row[table.head.index("group")] for row in table.rows]
+    assert results.groups == ["NC", "AD"], "the reference first, not as in the rows"
+    assert listed == ["NC", "AD", "all"] * (len(listed) // 3) and len(listed) > 3
     first = figures.agreement(results).axes[0]
     heights = np.concatenate([c.get_offsets()[:, 1] for c in first.collections
                               if len(c.get_offsets()) > 1])  # fmt: skip

@@ -95,6 +95,12 @@ def agreement(results: Results) -> Table | None:
     if "agreement_summary" not in results.tables or not len(results["agreement_summary"]):
         return None
     table = results["agreement_summary"]
+    order = {group: number for number, group in enumerate(results.groups)}
+    comparison = (table["group"] == "all").shift(fill_value=False).cumsum()  # "all" ends each one
+    place = table["group"].map(order).fillna(len(order))
+    table = table.assign(comparison=comparison, place=place).sort_values(
+        ["comparison", "place"], kind="stable"
+    )[list(table.columns)]
     rows = [[_text(v) for v in row] for row in table.itertuples(index=False)]
     return Table("agreement", "Table 2. Agreement with raters",
                  [c.replace("_", " ") for c in table.columns], rows,

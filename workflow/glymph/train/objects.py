@@ -26,18 +26,23 @@ class Tube:
 @dataclass(frozen=True)
 class Population:
     """What the perivascular spaces of a head are like, as shares of them: ``faint`` have any
-    contrast from `FAINTEST` up, ``thin`` are a sixth thinner, ``clustered`` is how often some of a
-    block's lie side by side."""
+    contrast from `FAINTEST` up, ``thin`` are a sixth thinner, ``wide`` are of `WIDE_MM` and hold
+    CSF, ``clustered`` is how often some of a block's lie side by side."""
 
     faint: float = 0.0
     thin: float = 0.0
+    wide: float = 0.0
     clustered: float = 0.0
 
 
 PLAIN = Population()
-VARIED = Population(faint=0.6, thin=0.5, clustered=0.45)
+VARIED = Population(faint=0.6, thin=0.5, wide=0.25, clustered=0.45)
 FAINTEST = 0.15
 THINNER = 0.85
+WIDE_MM = (2.0, 4.0)
+"""Widths of wide spaces: a network that hardly sees any takes those of 3 mm for lacunes."""
+WIDE_LENGTH = 2.0
+"""Least length of a wide space in widths: a lacune is round."""
 APART_MM = (2.2, 5.0)
 """How far apart the axes of parallel spaces lie."""
 
@@ -91,7 +96,8 @@ def _side_by_side(rng, tube: Tube, voxel_mm: float) -> list[Tube]:
         shift = place + rng.normal(0, 1.0 / voxel_mm) * along + rng.normal(0, 0.5, 3)
         middle = tube.axis.mean(0)
         axis = middle + np.exp(0.25 * rng.standard_normal()) * (tube.axis - middle) + shift
-        width = float(np.clip(tube.width * np.exp(0.2 * rng.standard_normal()), 0.5, 3.0))
+        widest = max(tube.width, 3.0)
+        width = float(np.clip(tube.width * np.exp(0.2 * rng.standard_normal()), 0.5, widest))
         found.append(Tube(axis, width, float(np.clip(tube.depth * rng.uniform(0.7, 1.3), 0, 1))))
     return found
 
@@ -114,8 +120,12 @@ def _draw_tube(rng, linear, tissues: Tissues, middle: np.ndarray, population) ->
     width = float(np.clip(1.5 * np.exp(0.38 * rng.standard_normal()), 0.5, 3.0))
     if population.thin and rng.random() < population.thin:
         width = max(0.5, THINNER * width)
+    wide = bool(population.wide) and rng.random() < population.wide
+    if wide:
+        width = float(rng.uniform(*WIDE_MM))
     typical = 5.0 if place == 3 else 7.0
-    length = float(np.clip(typical * np.exp(0.5 * rng.standard_normal()), max(2.0, width), 25.0))
+    shortest = WIDE_LENGTH * width if wide else max(2.0, width)
+    length = float(np.clip(typical * np.exp(0.5 * rng.standard_normal()), shortest, 25.0))
     direction = _course(rng, maps, mni, place) @ np.linalg.inv(linear).T
     direction = direction / np.linalg.norm(direction) + 0.25 * rng.standard_normal(3)
     direction /= np.linalg.norm(direction)
@@ -129,7 +139,7 @@ def _draw_tube(rng, linear, tissues: Tissues, middle: np.ndarray, population) ->
     axis = axis + wave * np.cross(direction, across)
     start = middle + rng.uniform(-0.5, 0.5, 3)
     depth = float(rng.uniform(0.7, 1.0))
-    if population.faint and rng.random() < population.faint:
+    if population.faint and not wide and rng.random() < population.faint:
         depth = float(np.exp(rng.uniform(np.log(FAINTEST), 0)))
     return Tube(start + axis / tissues.voxel_mm, width, depth)
 
