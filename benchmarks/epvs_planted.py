@@ -50,6 +50,8 @@ def draw(rng, labels, affine, taken, count, make=None):
         if len(tubes) == count:
             break
         tube = make(rng, nib.affines.apply_affine(affine, places[rng.integers(len(places))]))
+        if not contains(inside, affine, tube.axis):  # soon told; filling voxels takes time
+            continue
         box, part, mask = footprint(tube, grid, np.eye(4))
         index = np.argwhere(mask) + [s.start for s in box]
         if not mask.any() or not inside[tuple(index.T)].all():
@@ -60,6 +62,12 @@ def draw(rng, labels, affine, taken, count, make=None):
         tubes.append(tube)
         add(share, numbers, len(tubes), box, part, mask)
     return share, numbers, tubes
+
+
+def contains(inside, affine, points) -> bool:
+    index = np.round(nib.affines.apply_affine(np.linalg.inv(affine), points)).astype(int)
+    within = ((index >= 0) & (index < inside.shape)).all()
+    return bool(within and inside[tuple(index.T)].all())
 
 
 def add(share, numbers, number: int, box, part, mask) -> None:

@@ -51,7 +51,7 @@ def rows(folder):
 def test_it_learns_and_the_bundle_runs(tmp_path):
     weights = train(task(), tmp_path, threads=1)
     assert float(rows(tmp_path)[-1][2]) > 0.9
-    write_bundle("epvs", weights, SETTINGS, tmp_path / "bundle", "a command")
+    write_bundle("epvs", [weights], SETTINGS, tmp_path / "bundle", "a command")
     bundle = load_bundle(tmp_path / "bundle", threads=1)
     image, label = tiled(squares(5))
     found = bundle.in_slices(image[..., None])[1, ..., 0] > 0.5
@@ -76,7 +76,7 @@ def test_shares_are_learned_as_shares(tmp_path):
     held_out = [next(stream) for _ in range(4)]
     settings = SETTINGS | {"shares": True, "focal": 5.0, "steps": 150, "validate_every": 50}
     weights = train(Task(SETTINGS["network"], fading, held_out, settings), tmp_path, threads=1)
-    write_bundle("epvs", weights, settings, tmp_path / "bundle", "a command")
+    write_bundle("epvs", [weights], settings, tmp_path / "bundle", "a command")
     bundle = load_bundle(tmp_path / "bundle", threads=1)
     assert bundle.settings["shares"]
     image, label = tiled(fading(5))

@@ -106,7 +106,8 @@ def test_a_varied_population_is_fainter_and_lies_closer(block):
     tissues, contents, share = block
     linear = np.eye(3)
     found = {}
-    for name, kind in (("plain", objects.PLAIN), ("varied", objects.Population(0.6, 0.5, 1.0))):
+    varied = objects.Population(faint=0.6, thin=0.5, clustered=1)
+    for name, kind in (("plain", objects.PLAIN), ("varied", varied)):
         depths, apart = [], []
         for seed in range(6):
             share, contrast, numbers = objects.plant_tubes(
@@ -120,6 +121,21 @@ def test_a_varied_population_is_fainter_and_lies_closer(block):
         found[name] = np.percentile(depths, 10), np.median(apart)
     assert found["plain"][0] >= 0.69 and found["varied"][0] < 0.4
     assert found["varied"][1] < found["plain"][1]
+
+
+def test_wide_spaces_are_long_and_hold_csf(block):
+    tissues, _, _ = block
+    wide, widest = objects.Population(faint=1, wide=1), []
+    share, contrast, numbers = objects.plant_tubes(
+        np.random.default_rng(1), np.eye(3), tissues, 12, wide
+    )
+    for number in range(1, numbers.max() + 1):
+        own = (numbers == number) & (share > 0.5)
+        widest.append(2 * ndimage.distance_transform_edt(own).max())
+        inside = own & (share > 0.9)
+        assert (contrast[inside] / share[inside]).min() > 0.65, "never pale, whatever is faint"
+        assert own.sum() > np.pi / 4 * 2.0**3 * objects.WIDE_LENGTH * 0.5
+    assert len(widest) > 3 and 2 <= np.median(widest) <= 4.5
 
 
 def test_truncated_images_lose_their_fine_detail_only():

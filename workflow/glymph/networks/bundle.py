@@ -23,7 +23,9 @@ NAMES = (NETWORK, "glymph.common.vbnet.VBNet")
 """Names of the only network that a bundle may name; the last is where it was before."""
 USED = ("network_def", "window", "overlap", "size", "voxel_mm")
 """Keys of configs/inference.json; "planes" too, where a 2D network sees others than axial ones,
-"channels" where it sees others than T1w and T2w, and "shares" where its result is one."""
+"channels" where it sees others than T1w and T2w, "shares" where its result is one, and "members"
+where several networks of shares run, of which the larger share counts."""
+MOST_MEMBERS = 4
 CHANNELS = ("t1w", "t2w", "lines")
 """What the network of perivascular spaces may see, in this order: see `glymph.epvs.segment`."""
 _CHOICES = (list(CHANNELS[:2]), list(CHANNELS))
@@ -130,6 +132,8 @@ def settings_of(path: Path, role: str | None = None) -> dict:
         wrong = f"network_def.inputs is not the number of channels, {len(channels)}"
     elif not isinstance(given.get("shares", False), bool):
         wrong = "shares is neither true nor false"
+    elif not _are_members(given.get("members", 1), given):
+        wrong = f"members is not from 1 to {MOST_MEMBERS}, or above 1 for a network without shares"
     elif role and (unlike := _unlike(role, network)):
         wrong = f"this is no network for {role}: {unlike}"
         cure = "name a bundle that was trained for this task, or null for the shipped one"
@@ -138,6 +142,7 @@ def settings_of(path: Path, role: str | None = None) -> dict:
             "planes": given.get("planes", ["axial"]),
             "channels": channels,
             "shares": given.get("shares", False),
+            "members": given.get("members", 1),
         }
     raise Fault(wrong, path, cure)
 
@@ -146,6 +151,12 @@ def _unlike(role: str, network: dict) -> str:
     """What of a network is not as its ``role`` wants it; empty where all is."""
     wanted = ROLES[role].items()
     return ", ".join(f"{key} is not {value}" for key, value in wanted if network.get(key) != value)
+
+
+def _are_members(count, given: dict) -> bool:
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= MOST_MEMBERS:
+        return False
+    return count == 1 or (given.get("shares") is True and given["network_def"]["dims"] == 2)
 
 
 def _are_sides(sides, dims: int) -> bool:

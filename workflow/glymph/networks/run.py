@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,15 @@ LEAST = 1e-6
 
 @dataclass
 class Bundle:
-    """A network ready to run. ``settings``: configs/inference.json; ``title`` names the bundle."""
+    """A network ready to run, and ``others`` that see the same (see `probabilities`).
+
+    ``settings``: configs/inference.json; ``title`` names the bundle.
+    """
 
     net: object
     settings: dict
     title: str
+    others: Sequence[object] = ()
 
     def probabilities(self, image: np.ndarray) -> np.ndarray:
         """Class probabilities (classes, x, y, z) float32 of ``image`` (channels, x, y, z).
@@ -31,10 +36,15 @@ class Bundle:
         is a line in another (Roy 2019, 10.1016/j.neuroimage.2018.11.042). Windows of ``window``
         voxels are blended where they overlap, or the whole image, padded to the ``size`` of
         training, is seen at once where ``window`` is null. Runs in float32: the same on every
-        machine to rounding.
+        machine to rounding. Where there are ``others``, which learned what this network does not
+        see, the largest share counts.
         """
         import torch
 
+        if self.others:
+            alone = [replace(self, net=net, others=()) for net in (self.net, *self.others)]
+            share = np.max([one.probabilities(image)[1] for one in alone], axis=0)
+            return np.stack([1 - share, share])
         if self.settings["network_def"]["dims"] == 2:
             views = [self.in_slices(image, plane) for plane in self.settings["planes"]]
             if len(views) == 1 or self.settings["shares"]:
@@ -114,11 +124,20 @@ def load_bundle(folder: str | Path, threads: int, role: str | None = None) -> Bu
     title = f"{title_of(folder / 'configs' / 'metadata.json')} ({stated[:12]})"
     if settings["network_def"]["dims"] == 2:
         title += f", {' + '.join(settings['planes'])} slices"
-    return Bundle(_network(arguments, weights), settings, title)
+    first, *others = _networks(arguments, weights, settings["members"])
+    return Bundle(first, settings, title, others)
 
 
-def _network(arguments: dict, weights: Path):
-    """VBNet of these ``arguments`` with the ``weights`` of a file, ready to run."""
+def joined(members: list[dict]) -> dict:
+    """The weights of several networks as those of one file."""
+    if len(members) == 1:
+        return members[0]
+    return {f"{n}.{k}": tensor for n, own in enumerate(members) for k, tensor in own.items()}
+
+
+def _networks(arguments: dict, weights: Path, count: int) -> list:
+    """``count`` VBNets of these ``arguments`` with the weights of a file (`joined`), ready to
+    run."""
     import torch
 
     from glymph.networks.vbnet import VBNet
@@ -126,9 +145,11 @@ def _network(arguments: dict, weights: Path):
     try:
         with torch.device("meta"):  # takes no memory, whatever the arguments ask for
             wanted = sum(tensor.numel() for tensor in VBNet(**arguments).state_dict().values())
+        wanted *= count
         if 2 * wanted > weights.stat().st_size:
             raise ValueError(f"{wanted} weights are needed, more than the file can hold")
-        net = VBNet(**arguments)
+        nets = torch.nn.ModuleList(VBNet(**arguments) for _ in range(count))
+        net = nets if count > 1 else nets[0]
         # weights_only: no pickled code is run; mmap: a small file does not unpack to a large one.
         state = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
         net.load_state_dict(state)
@@ -141,4 +162,4 @@ def _network(arguments: dict, weights: Path):
             f"these are no weights of the network in configs/inference.json ({brief(error)})",
             weights, "save the state_dict of the network with torch.save",
         ) from None  # fmt: skip
-    return net.eval()
+    return list(nets.eval())

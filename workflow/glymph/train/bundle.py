@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 
 import glymph
 from glymph.networks.bundle import CHANNELS, NETWORK
-from glymph.networks.run import load_bundle
+from glymph.networks.run import joined, load_bundle
 from glymph.train.samples import HEAD_SHAPE, LABEL_SHARE, REGION_SHAPE
 
 ABOUT = {
@@ -61,13 +62,16 @@ ABOUT = {
 }  # fmt: skip
 
 
-def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command: str) -> None:
-    """Write ``weights`` of network ``name``, trained with ``settings``, as a bundle."""
+def write_bundle(
+    name: str, members: list[dict], settings: dict, folder: Path, command: str
+) -> None:
+    """Write network ``name``, the weights of its ``members``, trained with ``settings``, as a
+    bundle."""
     about = ABOUT[name]
     for part in ("configs", "models", "docs"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     model = folder / "models" / "model.pt"
-    torch.save({k: v.contiguous() for k, v in weights.items()}, model)
+    torch.save({k: v.contiguous() for k, v in joined(members).items()}, model)
     inference = {
         "network_def": {"_target_": NETWORK, **settings["network"]},
         **(_slices(about, settings) if "planes" in about else {}),
@@ -75,6 +79,7 @@ def write_bundle(name: str, weights: dict, settings: dict, folder: Path, command
         "overlap": about["overlap"],
         "size": about["size"],
         "voxel_mm": about["voxel_mm"],
+        **({"members": len(members)} if len(members) > 1 else {}),
     }
     metadata = {
         "name": f"glymph-{name}",
@@ -151,7 +156,9 @@ def draw_examples(name: str, folder: Path, samples: list, picture: Path) -> None
 def _middle(name: str, bundle, image: np.ndarray, label: np.ndarray):
     """A slice to show: image, truth and result (bool)."""
     if name == "epvs":
-        found = bundle.in_slices(image[..., None])[1, ..., 0] > LABEL_SHARE
+        nets = (bundle.net, *bundle.others)
+        views = [replace(bundle, net=net).in_slices(image[..., None])[1, ..., 0] for net in nets]
+        found = np.max(views, axis=0) > LABEL_SHARE
         return image[1] if image[1].max() > -1 else image[0], label > LABEL_SHARE, found
     found = bundle.probabilities(image)
     found = found[1] > 0.5 if len(found) == 2 else found.argmax(0) > 0

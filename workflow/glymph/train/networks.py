@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -31,6 +32,19 @@ def make_task(name: str, settings: dict) -> Task:
     if settings.get("backgrounds"):
         stream = mixed(load_backgrounds(settings["backgrounds"]), settings["backgrounds_share"])
     return Task(settings["network"], stream, validation, settings)
+
+
+def wide_task(settings: dict, weights: dict) -> Task:
+    """The task of a second network of perivascular spaces, which goes on from the ``weights`` of
+    the first and learns wide ones, as ``settings["wide"]`` says.
+
+    A network cannot have both in two hours: wide spaces hold most of the volume, and one that sees
+    many of them loses the thin ones.
+    """
+    own = settings | settings["wide"]
+    stream = partial(samples.epvs_slices, wide=own["wide"]["share"])
+    validation = list(islice(stream(HELD_OUT + own["seed"]), own["validation"]))
+    return Task(own["network"], stream, validation, own, weights)
 
 
 def mixed(backgrounds: list, share: float) -> Callable[[int], Iterator]:

@@ -36,7 +36,7 @@ class Population:
 
 
 PLAIN = Population()
-VARIED = Population(faint=0.6, thin=0.5, wide=0.25, clustered=0.45)
+VARIED = Population(faint=0.6, thin=0.5, clustered=0.45)
 FAINTEST = 0.15
 THINNER = 0.85
 WIDE_MM = (2.0, 4.0)

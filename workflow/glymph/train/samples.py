@@ -74,19 +74,20 @@ def draw_contents(rng, head: Head, tissues: Tissues, scale: float, tubes: int, p
     return found, share
 
 
-def epvs_blocks(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def epvs_blocks(seed: int, wide: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Pairs (image (3, *`BLOCK`) in [-1, 1], label `BLOCK`) of 1 mm blocks about random places.
 
     Channels are T1w, T2w and their `lines`; labels the share of perivascular space, `NO_WEIGHT`
     where one cannot be seen. The last axis runs across slices of a random plane. Every block is
-    taken `RENDERINGS` times, with other contrasts and noise: anatomy costs more.
+    taken `RENDERINGS` times, with other contrasts and noise: anatomy costs more. ``wide``: share of
+    the spaces that are wide.
     """
-    rng = np.random.default_rng(seed)
+    rng, population = np.random.default_rng(seed), replace(VARIED, wide=wide)
     while True:
         head = draw_head(rng)
         for _ in range(2):
             order = PLANES[str(rng.choice(list(PLANES)))]
-            tissues, contents, share = epvs_block(rng, head, order)
+            tissues, contents, share = epvs_block(rng, head, order, population)
             for _ in range(RENDERINGS):
                 taken = draw_acquisition(rng)
                 image, clear = render_pair(rng, tissues, contents, taken)
@@ -112,7 +113,9 @@ def unseen(numbers: np.ndarray, clear: np.ndarray) -> np.ndarray:
     return ndimage.binary_dilation(hidden) & ~seen
 
 
-def epvs_block(rng, head: Head, order=PLANES["axial"]) -> tuple[Tissues, Contents, np.ndarray]:
+def epvs_block(
+    rng, head: Head, order=PLANES["axial"], population=VARIED
+) -> tuple[Tissues, Contents, np.ndarray]:
     """One block: tissue, perivascular spaces with their look-alikes about a random place, and the
     share of each voxel that is perivascular space.
 
@@ -124,7 +127,7 @@ def epvs_block(rng, head: Head, order=PLANES["axial"]) -> tuple[Tissues, Content
     tissues = render_tissues(head, rng, low, shape, 1.0)
     scale = float(tissues.tissue.sum()) / 1.2e6
     tubes = int(rng.choice([0, rng.integers(0, 8), rng.integers(4, 40)], p=[0.2, 0.3, 0.5]))
-    return tissues, *draw_contents(rng, head, tissues, 3 * scale, tubes, VARIED)
+    return tissues, *draw_contents(rng, head, tissues, 3 * scale, tubes, population)
 
 
 def _draw_centre(rng) -> np.ndarray:
@@ -139,15 +142,16 @@ def _draw_centre(rng) -> np.ndarray:
     return np.array([rng.uniform(-55, 55), rng.uniform(-85, 55), rng.uniform(-40, 60)])
 
 
-def epvs_slices(seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def epvs_slices(seed: int, wide: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Slices (3, 96, 96) of all planes, with labels (96, 96); most are chosen where there is a
     label.
 
-    They pass through a pool, so that a batch holds slices of many heads.
+    They pass through a pool, so that a batch holds slices of many heads. ``wide``: as in
+    `epvs_blocks`.
     """
     rng = np.random.default_rng([seed, 1])
     pool = []
-    for image, label in epvs_blocks(seed):
+    for image, label in epvs_blocks(seed, wide):
         inner = np.arange(MARGIN, BLOCK[2] - MARGIN)
         held = np.clip(label[..., inner], 0, 1).sum((0, 1)).astype(float)
         likely = held + max(held.mean(), 1e-6)

@@ -37,7 +37,7 @@ def main(snakemake):
     weights = train(task, scratch, snakemake.threads, device_of(params.device))
     folder = Path(out.weights).parents[1]
     settings = params.settings | {"network": network, "base": base.title, "rater": params.rater}
-    write_bundle("epvs", weights, settings, folder, "snakemake finetune")
+    write_bundle("epvs", [weights], settings, folder, "snakemake finetune")
     draw_curve(scratch / "curve.tsv", Path(out.curve))
     tuned = load_bundle(folder, snakemake.threads)
     rows = judge(base, held_out, "before") + judge(tuned, held_out, "after")

@@ -7,7 +7,7 @@ from glymph.common.job import run
 from glymph.common.provenance import file_hash
 from glymph.train.bundle import draw_curve, draw_examples, write_bundle
 from glymph.train.fit import device_of, train
-from glymph.train.networks import make_task
+from glymph.train.networks import make_task, wide_task
 
 
 def main(snakemake):
@@ -15,9 +15,13 @@ def main(snakemake):
     folder = Path(out.weights).parents[1]
     made_of = (params.code, *map(file_hash, snakemake.input.heads))
     task = replace(make_task(name, params.settings), made_of=made_of)
-    weights = train(task, Path(params.scratch), snakemake.threads, device_of(params.device))
-    write_bundle(name, weights, params.settings, folder, params.command)
-    draw_curve(Path(params.scratch) / "curve.tsv", Path(out.curve))
+    scratch, device = Path(params.scratch), device_of(params.device)
+    members = [train(task, scratch, snakemake.threads, device)]
+    if params.settings.get("wide"):
+        second = replace(wide_task(params.settings, members[0]), made_of=made_of)
+        members.append(train(second, scratch / "wide", snakemake.threads, device))
+    write_bundle(name, members, params.settings, folder, params.command)
+    draw_curve(scratch / "curve.tsv", Path(out.curve))
     draw_examples(name, folder, task.validation, Path(out.examples))
 
 
