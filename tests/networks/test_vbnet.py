@@ -10,6 +10,7 @@ import torch
 from glymph.common.errors import Fault
 from glymph.networks import bundle, run
 from glymph.networks.vbnet import VBNet
+from glymph.train.bundle import write_bundle
 
 
 @pytest.mark.parametrize(
@@ -132,6 +133,62 @@ def test_windows_of_a_2d_network_cover_every_slice():
     found = net.probabilities(image)
     assert found.shape == (2, 30, 25, 7)
     np.testing.assert_allclose(found[1], 1 / (1 + np.exp(-2 * image[0])), atol=1e-5)
+
+
+class Level(torch.nn.Module):
+    """Logits of one share everywhere."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, x):
+        one = torch.full_like(x[:, :1], self.logit)
+        return torch.cat([0 * one, one], dim=1)
+
+
+def test_of_several_networks_each_can_be_asked_alone():
+    settings = slices_of("axial") | {"shares": True}
+    both = run.Bundle(Level(-1.0), settings, "test", [Level(2.0)])
+    image = np.zeros((2, 18, 17, 16), np.float32)
+    levels = [one.probabilities(image)[1].mean() for one in both.alone()]
+    np.testing.assert_allclose(levels, 1 / (1 + np.exp([1.0, -2.0])), atol=1e-5)
+    assert both.probabilities(image)[1].mean() == pytest.approx(levels[0])
+    assert all(len(one.alone()) == 1 for one in both.alone())
+
+
+def test_a_bundle_of_two_networks_is_read_as_two(tmp_path):
+    nets = [VBNet(2, 3, 2, base=4).eval() for _ in range(2)]
+    settings = {"network": {"dims": 2, "inputs": 3, "classes": 2, "base": 4}, "shares": True}
+    write_bundle("epvs", [net.state_dict() for net in nets], settings, tmp_path, "a command")
+    loaded = run.load_bundle(tmp_path, 1, "epvs")
+    assert loaded.settings["members"] == 2 and len(loaded.others) == 1
+    image = torch.zeros(1, 3, 32, 32)
+    for mine, theirs in zip(nets, (loaded.net, *loaded.others), strict=True):
+        assert torch.equal(mine(image), theirs(image))
+    write_bundle("epvs", [nets[0].state_dict()], settings, tmp_path / "one", "a command")
+    assert not run.load_bundle(tmp_path / "one", 1).others
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"members": 0}, "members is not from 1"),
+        ({"members": True}, "members is not from 1"),
+        ({"members": "2"}, "members is not from 1"),
+        ({"members": 2, "shares": False}, "members is not from 1"),
+        ({"members": 3}, "no weights of the network"),
+        ({"members": 1}, "no weights of the network"),
+    ],
+)
+def test_a_bundle_with_another_number_of_networks_is_refused(tmp_path, change, message):
+    net = VBNet(2, 3, 2, base=4).state_dict()
+    settings = {"network": {"dims": 2, "inputs": 3, "classes": 2, "base": 4}, "shares": True}
+    write_bundle("epvs", [net, net], settings, tmp_path, "a command")
+    path = tmp_path / "configs" / "inference.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(Fault, match=message):
+        run.load_bundle(tmp_path, 1)
 
 
 def test_whole_images_of_a_3d_network_are_padded_and_cut_back():

@@ -1,12 +1,15 @@
 """The synthesis: seeded, anatomical, and with labels that mean what they say."""
 
+import dataclasses
 from itertools import islice
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from glymph.epvs.segment import SHARES, by_network
 from glymph.networks.bundle import PLANES
+from glymph.networks.run import open_bundle
 from glymph.train import anatomy, images, objects, samples
 
 
@@ -136,6 +139,30 @@ def test_wide_spaces_are_long_and_hold_csf(block):
         assert (contrast[inside] / share[inside]).min() > 0.65, "never pale, whatever is faint"
         assert own.sum() > np.pi / 4 * 2.0**3 * objects.WIDE_LENGTH * 0.5
     assert len(widest) > 3 and 2 <= np.median(widest) <= 4.5
+
+
+def test_the_shipped_networks_see_wide_spaces(block):
+    """Of spaces of 2 to 4 mm, of which the first network alone sees less than half."""
+    tissues, contents, _ = block
+    rng = np.random.default_rng(3)
+    share, contrast, numbers = objects.plant_tubes(
+        rng, np.eye(3), tissues, 14, objects.Population(wide=1)
+    )
+    empty = np.zeros_like(share)
+    contents = images.Contents(contrast, numbers, empty, empty, empty, empty, contents.iron)
+    pair, _ = images.render_pair(rng, tissues, contents, images.ORDINARY)
+    both = open_bundle("epvs", None, 1)
+    found = {
+        "first": dataclasses.replace(both, others=()),
+        "both": both,
+    }
+    seen = {}
+    for name, networks in found.items():
+        given = by_network(*pair, np.ones(share.shape, np.uint8), networks)
+        highest = ndimage.maximum(given, numbers, range(1, numbers.max() + 1))
+        seen[name] = np.mean(np.asarray(highest) > SHARES.seed)
+    assert numbers.max() > 5 and seen["both"] > 0.85, seen
+    assert seen["first"] < seen["both"] - 0.2, "or the second network is not needed any more"
 
 
 def test_truncated_images_lose_their_fine_detail_only():

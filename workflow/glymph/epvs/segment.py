@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import nibabel as nib
 import numpy as np
+from scipy import ndimage
 
 from glymph.common.errors import BadInput
 from glymph.common.given import volume
 from glymph.common.images import array, bounding_box
-from glymph.epvs.census import PROBABILITY, Reading
+from glymph.epvs.census import CONNECTED, PROBABILITY, Reading, marked_by
 from glymph.epvs.maps import on_grid
 from glymph.epvs.ridge import lines
 from glymph.networks.run import Bundle, open_bundle
@@ -21,6 +22,8 @@ REACH = 3
 NO_IMAGE = -1.0
 """Value of the T2w channel where there is no T2w."""
 SCALES_MM = (0.6, 1.0, 1.4)
+SEEN = 0.5
+"""Part of an object's volume that a network must show for its word to stand."""
 SHARES = Reading(seed=0.45, grow=0.2, shares=True)
 """How the shares of a network are read: see the card of the shipped one for what others give."""
 
@@ -32,12 +35,32 @@ def by_network(
 
     ``t1w`` and ``t2w``: [-1, 1] on one 1 mm grid in RAS order; the network sees slices of both, in
     every plane that its bundle names. Without T2w (None) its channel is empty, which the network
-    was trained on too.
+    was trained on too. What it hardly sees is `supplemented` by the bundle's other networks.
     """
     box = bounding_box(labels > 0, REACH)
     channels = channels_of(t1w[box], None if t2w is None else t2w[box], bundle.settings["channels"])
     found = np.zeros(t1w.shape, np.float32)
-    found[box] = bundle.probabilities(channels)[1]
+    first, *others = (one.probabilities(channels)[1] for one in bundle.alone())
+    for other in others:
+        first = supplemented(first, other)
+    found[box] = first
+    return found
+
+
+def supplemented(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The shares ``first`` and, in each object of ``second`` of which the first shows less than
+    `SEEN`, the larger of the two (x, y, z).
+
+    The larger one throughout would make spaces that both see larger than they are.
+    """
+    everywhere = np.ones(second.shape, np.uint8)
+    parts, _ = ndimage.label(marked_by(second, everywhere, SHARES), CONNECTED)
+    found = first.copy()
+    for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
+        own = ndimage.binary_dilation(parts[box] == number, CONNECTED)
+        if first[box][own].sum() < SEEN * second[box][own].sum():
+            found[box] = np.where(own, np.maximum(first[box], second[box]), found[box])
     return found
 
 

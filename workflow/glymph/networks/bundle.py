@@ -24,7 +24,8 @@ NAMES = (NETWORK, "glymph.common.vbnet.VBNet")
 USED = ("network_def", "window", "overlap", "size", "voxel_mm")
 """Keys of configs/inference.json; "planes" too, where a 2D network sees others than axial ones,
 "channels" where it sees others than T1w and T2w, "shares" where its result is one, and "members"
-where several networks of shares run, of which the larger share counts."""
+where several networks of shares run, of which the first counts where it sees enough
+(`glymph.epvs.segment.supplemented`)."""
 MOST_MEMBERS = 4
 CHANNELS = ("t1w", "t2w", "lines")
 """What the network of perivascular spaces may see, in this order: see `glymph.epvs.segment`."""

@@ -18,7 +18,7 @@ LEAST = 1e-6
 
 @dataclass
 class Bundle:
-    """A network ready to run, and ``others`` that see the same (see `probabilities`).
+    """A network ready to run, and ``others`` of its kind that were trained to see what it does not.
 
     ``settings``: configs/inference.json; ``title`` names the bundle.
     """
@@ -36,15 +36,10 @@ class Bundle:
         is a line in another (Roy 2019, 10.1016/j.neuroimage.2018.11.042). Windows of ``window``
         voxels are blended where they overlap, or the whole image, padded to the ``size`` of
         training, is seen at once where ``window`` is null. Runs in float32: the same on every
-        machine to rounding. Where there are ``others``, which learned what this network does not
-        see, the largest share counts.
+        machine to rounding. The ``others`` are not asked: see `alone`.
         """
         import torch
 
-        if self.others:
-            alone = [replace(self, net=net, others=()) for net in (self.net, *self.others)]
-            share = np.max([one.probabilities(image)[1] for one in alone], axis=0)
-            return np.stack([1 - share, share])
         if self.settings["network_def"]["dims"] == 2:
             views = [self.in_slices(image, plane) for plane in self.settings["planes"]]
             if len(views) == 1 or self.settings["shares"]:
@@ -53,6 +48,10 @@ class Bundle:
         with torch.inference_mode():
             batch = torch.from_numpy(np.ascontiguousarray(image[None], np.float32))
             return self._run(batch)[0].numpy()
+
+    def alone(self) -> list[Bundle]:
+        """Each of the networks by itself, this one first."""
+        return [replace(self, net=net, others=()) for net in (self.net, *self.others)]
 
     def in_slices(self, image: np.ndarray, plane: str = "axial") -> np.ndarray:
         """As `probabilities`, by a 2D network that sees the slices of one plane only."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -156,8 +155,7 @@ def draw_examples(name: str, folder: Path, samples: list, picture: Path) -> None
 def _middle(name: str, bundle, image: np.ndarray, label: np.ndarray):
     """A slice to show: image, truth and result (bool)."""
     if name == "epvs":
-        nets = (bundle.net, *bundle.others)
-        views = [replace(bundle, net=net).in_slices(image[..., None])[1, ..., 0] for net in nets]
+        views = [one.in_slices(image[..., None])[1, ..., 0] for one in bundle.alone()]
         found = np.max(views, axis=0) > LABEL_SHARE
         return image[1] if image[1].max() > -1 else image[0], label > LABEL_SHARE, found
     found = bundle.probabilities(image)
