@@ -21,7 +21,7 @@ def test_what_the_first_hardly_sees_is_taken_from_the_second():
     edge = (slice(7, 8), slice(7, 8), slice(2, 10))
     first = tube(SHAPE, NARROW, 0.6) + tube(SHAPE, edge, 1.0)
     found = supplemented(first, second)
-    np.testing.assert_array_equal(found[NARROW], 0.6)
+    np.testing.assert_array_equal(found[NARROW], np.float32(0.6))
     np.testing.assert_array_equal(found[edge], 1.0)
     assert (found[8:10, 7:10, 2:10] == np.float32(0.9)).all()
 
