@@ -47,7 +47,7 @@ def by_network(
     found = np.zeros(t1w.shape, np.float32)
     first, *others = (one.probabilities(channels)[1] for one in bundle.alone())
     if others:
-        brain = t1w > NO_IMAGE
+        brain = ndimage.binary_fill_holes(ndimage.binary_closing(t1w > NO_IMAGE, iterations=2))
         fall = way_to_csf(t1w, white_matter(labels, brain), brain)[box]
     for other in others:
         first = supplemented(first, other, fall)
