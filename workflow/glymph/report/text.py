@@ -345,7 +345,7 @@ def _imaging(config: dict) -> str:
     regions = {"atlas": f"an atlas carried over by {carried}", "vbnet": "a 3D VB-Net",
                "provided": "labels that were provided"}  # fmt: skip
     engines = {
-        "vbnet": "a 2D VB-Net on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
+        "vbnet": "2D VB-Nets on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
         "provided": "masks that were provided",
         "command": "a program of our own choice (its command line is in the sidecars)",
     }  # fmt: skip
