@@ -85,7 +85,7 @@ def thinned(tubes: list[Tube], shape, affine, peak: float):
         for _ in range(14):
             middle = (low + high) / 2
             part = footprint(replace(tube, width=middle), grid, np.eye(4))[1]
-            reached = ndimage.gaussian_filter(np.pad(part, 3), SCANNER_BLUR).max() >= peak
+            reached = blurred(np.pad(part, 3)).max() >= peak
             low, high = (low, middle) if reached else (middle, high)
         add(share, numbers, number, *footprint(replace(tube, width=high), grid, np.eye(4)))
     return share, numbers
@@ -125,6 +125,11 @@ def by_width(labels, affine, taken):
             yield f"{region}, width {width:g} mm", share, numbers
 
 
+def blurred(share: np.ndarray) -> np.ndarray:
+    """``share`` as the scanner shows it."""
+    return ndimage.gaussian_filter(share, SCANNER_BLUR)
+
+
 def planted(image, level, share):
     return image + share * (level - image)
 
@@ -148,7 +153,7 @@ def measure(objects: list, before: np.ndarray, truth: np.ndarray, share: np.ndar
 
 def at_peak(share: np.ndarray, truth: np.ndarray, peak: float) -> np.ndarray:
     """Contrast of tubes blurred as in the scanner, each of which is ``peak`` at its highest."""
-    soft = ndimage.gaussian_filter(share, SCANNER_BLUR)
+    soft = blurred(share)
     highest = np.concatenate([[1], ndimage.maximum(soft, truth, range(1, int(truth.max()) + 1))])
     nearest = ndimage.distance_transform_edt(truth == 0, return_distances=False,
                                              return_indices=True)  # fmt: skip
@@ -192,15 +197,15 @@ def main() -> None:
     rng = np.random.default_rng(20)
     share, truth, tubes = draw(rng, labels, region.affine, taken, options.tubes)
     print(f"planted {truth.max()} tubes, {(truth > 0).sum()} voxels, {share.sum():.0f} mm3")
-    softened = 0.8 * ndimage.gaussian_filter(share, SCANNER_BLUR)
+    softened = 0.8 * blurred(share)
     kinds = {"crisp": (share, share, truth), "softened": (softened, share, truth)}
     for peak in PEAKS:
         kinds[f"pale, peak {peak}"] = at_peak(share, truth, peak), share, truth
         thin, numbers = thinned(tubes, labels.shape, region.affine, peak)
-        part = ndimage.gaussian_filter(thin, SCANNER_BLUR)
+        part = blurred(thin)
         kinds[f"thin, peak {peak}"] = part, thin, numbers
     for kind, own, numbers in by_width(labels, region.affine, taken):
-        kinds[kind] = ndimage.gaussian_filter(own, SCANNER_BLUR), own, numbers
+        kinds[kind] = blurred(own), own, numbers
     for kind, (part, own, numbers) in kinds.items():
         pair = [planted(i, level, part) for i, level in zip((t1w, t2w), CSF, strict=True)]
         for name in methods:

@@ -20,8 +20,8 @@ import nibabel as nib
 import numpy as np
 from epvs_planted import (
     PEAKS,
-    SCANNER_BLUR,
     at_peak,
+    blurred,
     by_width,
     draw,
     measure,
@@ -183,9 +183,9 @@ def contrast_curve(stem: str, bundle) -> dict:
     for peak in PEAKS:
         kinds.append((pale, peak, at_peak(share, truth, peak), truth, share))
         own, numbers = thinned(tubes, labels.shape, image.affine, peak)
-        kinds.append((thin, peak, ndimage.gaussian_filter(own, SCANNER_BLUR), numbers, own))
+        kinds.append((thin, peak, blurred(own), numbers, own))
     for name, own, numbers in by_width(labels, image.affine, fluid | before):
-        kinds.append((widths, name, ndimage.gaussian_filter(own, SCANNER_BLUR), numbers, own))
+        kinds.append((widths, name, blurred(own), numbers, own))
     for curve, name, part, numbers, true in kinds:
         pair = [planted(i, level, part) for i, level in ((t1w, -1.0), (t2w, 1.0))]
         curve[name] = measure(find(*pair), before, numbers, true)

@@ -40,7 +40,8 @@ def by_network(
 
     ``t1w`` and ``t2w``: [-1, 1] on one 1 mm grid in RAS order; the network sees slices of both, in
     every plane that its bundle names. Without T2w (None) its channel is empty, which the network
-    was trained on too. What it hardly sees is `supplemented` by the bundle's other networks.
+    was trained on too. What it hardly sees is `supplemented` by the bundle's other networks,
+    where there is white matter to measure CSF against.
     """
     box = bounding_box(labels > 0, REACH)
     channels = channels_of(t1w[box], None if t2w is None else t2w[box], bundle.settings["channels"])
@@ -48,9 +49,11 @@ def by_network(
     first, *others = (one.probabilities(channels)[1] for one in bundle.alone())
     if others:
         brain = ndimage.binary_fill_holes(ndimage.binary_closing(t1w > NO_IMAGE, iterations=2))
-        fall = way_to_csf(t1w, white_matter(labels, brain), brain)[box]
+        white = white_matter(labels, brain)
+        fall = way_to_csf(t1w, white, brain)[box] if white.any() else None
     for other in others:
-        first = supplemented(first, other, fall)
+        if fall is not None:
+            first = supplemented(first, other, fall)
     found[box] = first
     return found
 
@@ -68,9 +71,10 @@ def supplemented(first: np.ndarray, second: np.ndarray, fall: np.ndarray) -> np.
     found = first.copy()
     for number, place in enumerate(ndimage.find_objects(parts), start=1):
         box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
-        own = ndimage.binary_dilation(parts[box] == number, CONNECTED)
+        marked = parts[box] == number
+        own = ndimage.binary_dilation(marked, CONNECTED)
         hardly_seen = first[box][own].sum() < SEEN * second[box][own].sum()
-        if hardly_seen and np.percentile(fall[box][parts[box] == number], DARKEST) >= CORE:
+        if hardly_seen and np.percentile(fall[box][marked], DARKEST) >= CORE:
             found[box] = np.where(own, np.maximum(first[box], second[box]), found[box])
     return found
 

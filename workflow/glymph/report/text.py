@@ -310,6 +310,9 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
     return found
 
 
+OWN_PROGRAM = "a program of our own choice (its command line is in the sidecars)"
+
+
 def _not_counted(csf_likeness: float) -> str:
     """What is left out of the automatic counts beside lesions."""
     walls = (
@@ -329,7 +332,7 @@ def _lesions(epvs: dict) -> str:
     subject had."""
     marked = ["masks of our own"] if epvs["lesion_mask"] else []
     if epvs["lesion_command"]:
-        marked.append("a program of our own choice (its command line is in the sidecars)")
+        marked.append(OWN_PROGRAM)
     marked.append(
         "a threshold on FLAIR (white matter brighter than its median by "
         f"{epvs['flair_deviations']:g} robust standard deviations), where a subject had one"
@@ -347,7 +350,7 @@ def _imaging(config: dict) -> str:
     engines = {
         "vbnet": "2D VB-Nets on T1w and T2w", "frangi": "Frangi's filter on T1w and T2w",
         "provided": "masks that were provided",
-        "command": "a program of our own choice (its command line is in the sidecars)",
+        "command": OWN_PROGRAM,
     }  # fmt: skip
     first = (
         f"T1-weighted images were corrected for bias (N4), the brain was extracted by "
