@@ -100,12 +100,13 @@ def epvs_agreement(results: Path, truth: Path, both: pd.DataFrame) -> pd.DataFra
 
 
 def show_epvs(both: pd.DataFrame, agreement: pd.DataFrame) -> None:
-    """Counts, volumes and overlap with what was planted."""
+    """Counts, volumes, the volume that the fluid gives, and overlap with what was planted."""
     print("\nPerivascular spaces against the planted ones:")
-    for what, unit in (("count", ""), ("volume", "_mm3")):
+    wanted = (("count", "count", ""), ("volume", "volume", "_mm3"), ("fluid", "volume", "_mm3"))
+    for what, against, unit in wanted:
         for place in ("total", "cso", "bg", "midbrain"):
             mine = both[f"epvs_{place}_{what}{unit}"]
-            true = both[f"true_epvs_{what}_{place}{unit}"]
+            true = both[f"true_epvs_{against}_{place}{unit}"]
             line = f"{what:6s} {place:9s} true {true.mean():7.1f}  measured {mine.mean():7.1f}"
             if len(both) > 2 and mine.std() > 0 and true.std() > 0:
                 line += f"  r = {np.corrcoef(mine, true)[0, 1]:.2f}"

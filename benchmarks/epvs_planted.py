@@ -135,8 +135,8 @@ def planted(image, level, share):
 
 
 def measure(objects: list, before: np.ndarray, truth: np.ndarray, share: np.ndarray) -> dict:
-    """Dice, recall and volume of the tubes ``truth`` (numbers); ``before`` (bool), what is found
-    without them, does not count."""
+    """Dice, recall, volume and fluid of the tubes ``truth`` (numbers), whose shares are ``share``;
+    ``before`` (bool), what is found without them, does not count."""
     old = ndimage.binary_dilation(before)
     new = [o for o in objects if not old[tuple(o.voxels.T)].any() or truth[tuple(o.voxels.T)].any()]
     found = (mask_of(new, truth.shape) > 0) & ~(old & (truth == 0))
@@ -147,6 +147,7 @@ def measure(objects: list, before: np.ndarray, truth: np.ndarray, share: np.ndar
         "dice": round(float(both), 3),
         "recall": round(float(recall), 3),
         "volume": round(float(sum(o.volume for o in hits) / share.sum()), 3),
+        "fluid": round(float(sum(o.fluid for o in hits) / share.sum()), 3),
         "extra": len(new) - len(hits),
     }
 
@@ -191,7 +192,8 @@ def main() -> None:
         regions = [o.region for o in objects]
         print(f"unplanted, {name}: {len(objects)} objects",
               {r: regions.count(r) for r in sorted(set(regions))},
-              f"{sum(o.volume for o in objects):.0f} mm3")  # fmt: skip
+              f"{sum(o.volume for o in objects):.0f} mm3,",
+              f"fluid {sum(o.fluid for o in objects):.0f} mm3")  # fmt: skip
     fluid = (t1w < -0.55) & (t2w > 0.4)
     taken = fluid | before["network"]
     rng = np.random.default_rng(20)

@@ -24,6 +24,7 @@ import yaml
 
 from glymph.common import legend
 from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
+from glymph.epvs.content import with_fluid
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
 from glymph.epvs.segment import by_frangi, by_network, reading_of
@@ -57,7 +58,7 @@ class Tally:
     def __init__(self):
         self.both = self.sizes = 0
         self.hits = self.wanted = self.right = self.found = 0
-        self.counts, self.volumes = [], []
+        self.counts, self.volumes, self.fluids = [], [], []
 
     def add(self, mine: list, head) -> list:
         """Objects that were counted in a head against its own; returns (object, found or not)."""
@@ -75,11 +76,14 @@ class Tally:
         self.right += sum(bool(touched[tuple(o.voxels.T)].any()) for o in long)
         self.found += len(long)
         self.counts.append((len(theirs), len(mine)))
-        self.volumes.append((head.share[head.domain > 0].sum(), sum(o.volume for o in mine)))
+        true = head.share[head.domain > 0].sum()
+        self.volumes.append((true, sum(o.volume for o in mine)))
+        self.fluids.append((true, sum(o.fluid for o in mine)))
         return hits
 
     def merge(self, other: Tally) -> None:
-        for name in ("both", "sizes", "hits", "wanted", "right", "found", "counts", "volumes"):
+        sums = ("both", "sizes", "hits", "wanted", "right", "found")
+        for name in (*sums, "counts", "volumes", "fluids"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def row(self) -> dict:
@@ -97,6 +101,7 @@ class Tally:
             "mean_true_count": true.mean(),
             "mean_count": measured.mean(),
             "volume_ratio": np.divide(*np.sum(self.volumes, axis=0)[::-1]),
+            "fluid_ratio": np.divide(*np.sum(self.fluids, axis=0)[::-1]),
         }
 
 
@@ -134,14 +139,15 @@ def configured(key: str):
 
 
 def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
-    """The objects of the map ``found`` without what the census leaves out: walls, and what is
-    unlike CSF."""
+    """The objects of the map ``found`` without what the census leaves out, walls and what is unlike
+    CSF, with the fluid that they hold."""
     objects = find_objects(found, domain, np.eye(4), reading=reading)
     left_out = [at_walls(objects, t1w, brain, domain)]
     if t2w is not None:
         pair = shown(t1w, t2w, brain, domain)
         left_out.append(like_lesions(objects, pair, domain, least)[0])
-    return without(objects, list(map(any, zip(*left_out, strict=True))))
+    objects = without(objects, list(map(any, zip(*left_out, strict=True))))
+    return with_fluid(objects, t1w, t2w, brain, domain, np.eye(4))
 
 
 def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:

@@ -138,9 +138,9 @@ def moved(grid: Grid, degrees, shift) -> Grid:
 
 
 def steadiness(stem: str, bundle) -> dict:
-    """Counts and volumes over `POSES`, and their coefficients of variation."""
+    """Counts, volumes and fluid over `POSES`, and their coefficients of variation."""
     image = load(f"{stem}_space-T1w_res-1mm_desc-norm_T1w.nii.gz")
-    counts, volumes = [], []
+    counts, volumes, fluids = [], [], []
     for degrees, shift, noise in POSES.values():
         grid = moved(Grid(image.shape, image.affine), degrees, shift)
         t1w, t2w, inside, labels = pair_on(stem, grid, noise)
@@ -148,6 +148,7 @@ def steadiness(stem: str, bundle) -> dict:
         kept = as_counted(found, reading_of(bundle), t1w, t2w, inside, labels, LEAST)
         counts.append(len(kept))
         volumes.append(round(sum(o.volume for o in kept), 1))
+        fluids.append(round(sum(o.fluid for o in kept), 1))
     return {
         "counts": counts,
         "count_cv": spread(counts),
@@ -155,6 +156,9 @@ def steadiness(stem: str, bundle) -> dict:
         "volumes": volumes,
         "volume_cv": spread(volumes),
         "volume_cv_without_noise": spread(volumes[:MOVED_ONLY]),
+        "fluids": fluids,
+        "fluid_cv": spread(fluids),
+        "fluid_cv_without_noise": spread(fluids[:MOVED_ONLY]),
     }
 
 

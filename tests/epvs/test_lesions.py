@@ -9,6 +9,7 @@ from glymph.common.spaces import write_itk_affine
 from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
 from glymph.epvs.lesions import (
+    FLUID,
     in_lesion_like,
     like_lesions,
     shown,
@@ -55,10 +56,15 @@ def objects():
     return sorted(found, key=lambda item: item.voxels[0, 0])
 
 
+def around_objects(found, pair, labels):
+    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    return surroundings(found, free, labels)
+
+
 def judged(pair, labels=None, least=0.7):
     labels = np.full(SHAPE, 1, np.uint8) if labels is None else labels
     pair = shown(*pair, INSIDE, labels)
-    around = surroundings(objects(), pair, labels) if pair else []
+    around = around_objects(objects(), pair, labels) if pair else []
     return dict(zip(AXES, unlike_csf(objects(), pair, around, least), strict=True))
 
 
@@ -127,7 +133,7 @@ def in_a_cap(t2w_rise, t1w_fall):
 def test_objects_in_a_cap_count_only_where_they_are_dark_on_t1w():
     labels = np.full(SHAPE, 1, np.uint8)
     pair = shown(*in_a_cap(0.45, 0.2), INSIDE, labels)
-    around = surroundings(objects(), pair, labels)
+    around = around_objects(objects(), pair, labels)
     inside = dict(zip(AXES, in_lesion_like(objects(), pair, around, labels), strict=True))
     assert inside == {"tube": True, "faint tube": True, "lesion": False, "faint lesion": False}
     gone, share = like_lesions(objects(), pair, labels, 0.7)
@@ -150,7 +156,7 @@ def test_spaces_side_by_side_are_no_cap_of_one_another():
     cluster = find_objects(field, labels, np.eye(4))
     assert len(cluster) == 6
     pair = shown(t1w, t2w, INSIDE, labels)
-    around = surroundings(cluster, pair, labels)
+    around = around_objects(cluster, pair, labels)
     assert not any(in_lesion_like(cluster, pair, around, labels))
     assert not any(unlike_csf(cluster, pair, around, 0.7))
 

@@ -42,7 +42,8 @@ PROBABILITY = Reading()
 
 @dataclass(frozen=True)
 class Object:
-    """One connected structure: ``voxels`` (n, 3) indices, region and side, sizes in mm and mm3."""
+    """One connected structure: ``voxels`` (n, 3) indices, region and side, sizes in mm and mm3;
+    ``fluid`` is the CSF that it holds, None where nothing tells (`glymph.epvs.content`)."""
 
     voxels: np.ndarray
     region: str
@@ -50,6 +51,7 @@ class Object:
     volume: float
     length: float
     width: float
+    fluid: float | None = None
 
 
 def find_objects(
@@ -144,10 +146,22 @@ def _volumes(
         return []
     if not reading.shares:
         return [voxel * n for n in np.bincount(parts.ravel())[1:].tolist()]
+    owner = _nearest(parts, marked, affine)
+    return [voxel * float(v) for v in ndimage.sum(found.astype(np.float64), owner, numbers)]
+
+
+def territories(objects: list[Object], affine: np.ndarray, shape) -> np.ndarray:
+    """Number of the object (from 1) that each voxel belongs to, or lies within `FLANK_MM` of and
+    nearer to than to any other; 0 elsewhere."""
+    numbers = mask_of(objects, shape)
+    return _nearest(numbers, numbers > 0, affine) if objects else numbers
+
+
+def _nearest(parts: np.ndarray, marked: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """What ``parts`` says at the ``marked`` voxel (bool) that is nearest, 0 beyond `FLANK_MM`."""
     sizes = voxel_sizes(affine)
     away, nearest = ndimage.distance_transform_edt(~marked, sampling=sizes, return_indices=True)
-    owner = np.where(away <= FLANK_MM, parts[tuple(nearest)], 0)
-    return [voxel * float(v) for v in ndimage.sum(found.astype(np.float64), owner, numbers)]
+    return np.where(away <= FLANK_MM, parts[tuple(nearest)], 0)
 
 
 def not_counted(
@@ -210,9 +224,11 @@ def metrics(
         own = [o for o in objects if o.region in regions]
         size = sum(sizes[v] for r in regions for v in legend.label_values(r))
         volume = sum(o.volume for o in own)
+        told = all(o.fluid is not None for o in own)
         values |= {
             f"epvs_{name}_count": len(own),
             f"epvs_{name}_volume_mm3": volume,
+            f"epvs_{name}_fluid_mm3": float(sum(o.fluid for o in own)) if told else None,
             f"epvs_{name}_fraction_brain": volume / brain_volume,
             f"epvs_{name}_fraction_region": volume / size if size else None,
             f"epvs_{name}_length_mm": float(np.median([o.length for o in own])) if own else None,
@@ -256,6 +272,7 @@ def table(objects: list[Object], affine: np.ndarray, to_template) -> list[dict]:
             | {f"t1w_{k}": round(float(v), 2) for k, v in zip("xyz", here, strict=True)}
             | {
                 "volume_mm3": round(item.volume, 3),
+                "fluid_mm3": None if item.fluid is None else round(item.fluid, 3),
                 "length_mm": round(item.length, 3),
                 "width_mm": round(item.width, 3),
             }
@@ -275,6 +292,8 @@ TABLE_COLUMNS = {
     "t1w_z": "Place of the centroid in the T1w's world coordinates, mm.",
     "volume_mm3": "Volume, mm3: of the network's result the sum of the voxels' shares that it "
     "fills, else of whole voxels.",
+    "fluid_mm3": "Volume of CSF that would change the signal of the tissue around as the object "
+    "does, mm3; none without white matter to measure CSF against.",
     "length_mm": "Extent along the principal axis, voxel edges included, mm.",
     "width_mm": "Diameter of the cylinder of this length and volume, mm.",
 }

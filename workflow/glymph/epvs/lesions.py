@@ -244,10 +244,10 @@ def in_lesion_like(
     ]
 
 
-def surroundings(objects: list[Object], pair: Shown, labels: np.ndarray) -> list[tuple]:
+def surroundings(objects: list[Object], free: np.ndarray, labels: np.ndarray) -> list[tuple]:
     """Indices of what lies `SHELL_VOXELS` around each of ``objects`` within its region of
-    ``labels`` and is neither fluid nor another object."""
-    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    ``labels``, is ``free`` (bool, x, y, z), such as of fluid, and no other object."""
+    free = free.copy()
     for item in objects:
         free[tuple(item.voxels.T)] = False
     return [_shell(item, free, labels) for item in objects]
@@ -276,7 +276,8 @@ def like_lesions(
     """
     if pair is None or not objects:
         return [False] * len(objects), None
-    around = surroundings(objects, pair, labels)
+    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    around = surroundings(objects, free, labels)
     inside = in_lesion_like(objects, pair, around, labels)
     pale = [pair.fall[tuple(item.voxels.T)].mean() < DARK_IN_LESION for item in objects]
     unlike = unlike_csf(objects, pair, around, least)

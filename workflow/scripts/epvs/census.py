@@ -12,6 +12,7 @@ from glymph.common.sidecars import read_json, write_json
 from glymph.common.spaces import map_points
 from glymph.common.tables import write_tsv
 from glymph.epvs import census, quality
+from glymph.epvs.content import with_fluid
 from glymph.epvs.fluid import parts_of_csf
 from glymph.epvs.lesions import find_lesions, like_lesions, shown
 from glymph.epvs.lesions import volumes as lesion_volumes
@@ -65,6 +66,7 @@ def main(snakemake):
     settings = {"lesions": lesions.made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels, *source.corrected], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
+    objects = with_fluid(objects, t1w_1mm, t2w_1mm, brain, labels, affine)
     rows = census.table(objects, affine, to_template)
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
