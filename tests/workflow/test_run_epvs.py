@@ -64,7 +64,7 @@ def test_every_metric_of_the_stage_is_in_the_table(brain):
 
 def test_counts_and_volumes_add_up(brain):
     found = row(brain)
-    for what in ("count", "volume_mm3"):
+    for what in ("count", "volume_mm3", "fluid_mm3"):
         parts = [float(found[f"epvs_{place}_{what}"]) for place in ("cso", "bg", "midbrain")]
         assert sum(parts) == pytest.approx(float(found[f"epvs_total_{what}"]))
     fraction = float(found["epvs_total_volume_mm3"]) / float(found["brain_volume_mm3"])
