@@ -146,6 +146,21 @@ def test_small_holes_belong_to_their_region_and_ventricles_do_not():
     assert found[0, 0, 0] == 0
 
 
+def test_a_space_that_is_open_to_the_outside_belongs_to_its_region_and_a_sulcus_does_not():
+    x, y, z = np.indices((40, 40, 40))
+    whole = np.where((x > 4) & (x < 35) & (y > 4) & (y < 35) & (z > 4) & (z < 35), 1, 0)
+    space = (np.hypot(x - 12, y - 12) <= 1.5) & (z > 20)  # 3 mm wide, it reaches the cortex
+    ventricle = (x > 20) & (x < 30) & (y > 12) & (y < 22) & (z > 12) & (z < 25)
+    beside = (np.hypot(y - 17, z - 18) <= 1.5) & (x >= 30) & (x < 34)  # it opens into the ventricle
+    sulcus = (np.abs(y - 28) < 1 + (z - 20) / 4) & (z > 20)
+    open_ones = space | ventricle | beside | sulcus
+    found = regions.tidy(np.where(open_ones, 0, whole).astype(np.uint8)) > 0
+    assert found[space & (z < 33)].all() and found[beside & (x > 30)].mean() > 0.9
+    assert not found[ventricle].any()
+    assert found[sulcus].mean() < 0.05
+    assert (found <= (whole > 0)).all()
+
+
 @pytest.mark.parametrize("size", [0.8, 1.2])
 def test_the_grid_s_phase_does_not_depend_on_the_mask(size):
     """A mask that is one voxel larger, or stored the other way round, moves no grid point."""

@@ -94,7 +94,7 @@ def bright_on_flair(
     """
     sure = white > WHITE
     nuclei = [np.isin(labels, legend.label_values(name)) & (flair > 0) for name in NUCLEI]
-    rest = _closed(sure) & ~np.any(nuclei, axis=0)
+    rest = closed(sure, CLOSING_MM) & ~np.any(nuclei, axis=0)
     bright = rest & (flair > _limit(flair[sure & rest], deviations))
     bright = in_white_matter(bright, white, grey)
     for inside in nuclei:
@@ -123,10 +123,10 @@ def in_white_matter(mask: np.ndarray, white: np.ndarray, grey: np.ndarray) -> np
     return kept
 
 
-def _closed(white: np.ndarray) -> np.ndarray:
-    """``white`` with its holes and bays of up to `CLOSING_MM` to either side."""
-    near = ndimage.distance_transform_edt(~white) <= CLOSING_MM
-    return white | (ndimage.distance_transform_edt(near) > CLOSING_MM)
+def closed(mask: np.ndarray, reach: float) -> np.ndarray:
+    """``mask`` (bool) with its holes, gaps and bays of up to ``reach`` voxels to either side."""
+    near = ndimage.distance_transform_edt(~mask) <= reach
+    return mask | (ndimage.distance_transform_edt(near) > reach)
 
 
 def _limit(values: np.ndarray, deviations: float) -> float:

@@ -19,12 +19,18 @@ from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, read_itk_affine, voxel_sizes
 from glymph.common.template import Template
 from glymph.epvs import atlas
+from glymph.epvs.lesions import closed
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.roof import find_roofs
 from glymph.networks.run import Bundle, open_bundle
 
 GAP_MM3 = 150
 """Holes in a region up to this size are perivascular spaces or lesions and belong to it."""
+GAP_MM = 2.0
+"""So are gaps up to twice as wide that are open to the outside, as where a perivascular space
+reaches the cortex, the ventricle or the outline's border."""
+ENCLOSED = 0.75
+"""How much of what touches such a gap must be region: of the end of a sulcus two thirds are."""
 TO_COARSE_BLUR = 0.35
 """Smoothing before a T1w is brought to the network's coarse voxels, as a share of their size."""
 RANGES_MM3 = {
@@ -185,12 +191,12 @@ def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
     """``labels`` without crumbs, and with small holes filled, at 1 mm.
 
     A perivascular space is no white matter to a tissue segmentation: the hole it leaves in a region
-    is part of the region. Ventricles and sulci, larger or open to the outside, stay out.
+    is part of the region. Ventricles and sulci, larger or wider open to the outside, stay out.
     """
     inside = labels > 0
     holes, count = ndimage.label(~inside)
     sizes = np.bincount(holes.ravel(), minlength=count + 1)
-    small = np.isin(holes, np.flatnonzero(sizes <= GAP_MM3)) & ~inside
+    small = np.isin(holes, np.flatnonzero(sizes <= GAP_MM3)) & ~inside | narrow_gaps(inside)
     nearest = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
     filled = np.where(small, labels[tuple(nearest)], labels)
     for value in np.unique(filled[filled > 0]):
@@ -201,6 +207,20 @@ def tidy(labels: np.ndarray, keep_parts_mm3: float = 200) -> np.ndarray:
             crumbs &= parts != 1 + np.argmax(sizes[1:])
             filled[crumbs] = 0
     return filled.astype(np.uint8)
+
+
+def narrow_gaps(inside: np.ndarray) -> np.ndarray:
+    """Gaps (bool) of the region ``inside`` (bool, x, y, z, at 1 mm) that closing by `GAP_MM` fills
+    and of which the surface is region for the most part, `ENCLOSED`."""
+    parts, _ = ndimage.label(closed(inside, GAP_MM) & ~inside)
+    found = np.zeros(inside.shape, bool)
+    for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
+        own = parts[box] == number
+        rim = ndimage.binary_dilation(own, np.ones((3, 3, 3))) & ~own
+        if inside[box][rim].mean() >= ENCLOSED:
+            found[box] |= own
+    return found
 
 
 def check_provided(labels: np.ndarray, source: str) -> np.ndarray:
