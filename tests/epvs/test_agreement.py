@@ -33,16 +33,20 @@ def test_measures_by_hand():
     assert found["count_difference"] == 0
 
 
-def test_what_lies_outside_the_regions_is_nobodys_to_find():
+def test_what_lies_outside_the_regions_is_nobodys_to_find_and_its_share_is_told():
     labels = LABELS.copy()
     labels[15] = 0
-    assert compare(FIRST, SECOND, labels, np.eye(4))["object_recall"] == 1
+    found = compare(FIRST, SECOND, labels, np.eye(4))
+    assert found["object_recall"] == 1
+    assert found["reference_outside"] == pytest.approx(3 / 7)
+    assert compare(FIRST, SECOND, LABELS, np.eye(4))["reference_outside"] == 0
 
 
 def test_nothing_against_nothing_has_no_dice():
     empty = np.zeros(SHAPE, bool)
     found = compare(empty, empty, LABELS, np.eye(4))
     assert found["dice"] is None and found["object_f1"] is None
+    assert found["reference_outside"] is None
     assert found["count_difference"] == 0
 
 

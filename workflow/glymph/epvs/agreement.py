@@ -19,6 +19,8 @@ MEASURES = {
     "volume_difference_mm3": "Volume of the result minus that of the reference, mm3.",
     "volume_difference_share": "Absolute volume difference divided by the reference's volume.",
     "count_difference": "Objects of the result minus those of the reference.",
+    "reference_outside": "Share of the reference's voxels that lie in no region and so are not "
+    "compared: what was drawn elsewhere, or what the regions wrongly leave out.",
 }
 """Measures of `compare`; one that would divide by zero is None."""
 
@@ -37,6 +39,7 @@ def compare(
     >>> [round(found[name], 3) for name in ("dice", "recall", "precision", "object_f1")]
     [0.667, 0.6, 0.75, 1.0]
     """
+    drawn = int(reference.sum())
     result, reference = result & (labels > 0), reference & (labels > 0)
     both = int((result & reference).sum())
     mine, theirs = int(result.sum()), int(reference.sum())
@@ -55,6 +58,7 @@ def compare(
         "volume_difference_mm3": (mine - theirs) * voxel,
         "volume_difference_share": _share(abs(mine - theirs), theirs),
         "count_difference": len(found) - len(wanted),
+        "reference_outside": _share(drawn - theirs, drawn),
     }
 
 
