@@ -31,7 +31,7 @@ def with_fluid(
     The partial-volume model of two tissues: a voxel that lies a share w of the way from the
     surroundings' signal to that of CSF holds that share of it (review: Tohka 2014,
     10.4329/wjr.v6.i11.855). The shares are added up over the object's voxels and their neighbours,
-    so that blur, which spreads the signal and keeps its sum, does not change the result. T1w and
+    so that blur, which spreads the signal and keeps its sum, changes the result little. T1w and
     T2w are averaged where T2w (None without one) shows the whole object. Levels of the surroundings
     are medians of what lies 2 to 4 voxels around in the same region. No network's idea of a width
     is in it: the object only says where to add up.
