@@ -507,3 +507,19 @@ def test_no_metric_is_adjusted_for_itself(make):
         results.append([tests, mixed_models(cohort.everything, cohort.plan)])
     assert results[0][0][0]["test"] == "ANCOVA"
     assert results[0] == results[1]
+
+
+def test_what_was_not_measured_alike_is_told_group_by_group(make):
+    frame = draw({"AD": 6, "NC": 6})
+    frame["epvs_input"] = ["T1w"] * 2 + ["T1w+T2w"] * 10
+    frame["epvs_lesions"] = "none"
+    frame["registration"] = [None, *["T1w"] * 11]
+    cohort, _ = make(frame, groups=["NC", "AD"])
+    (note,) = [note for note in cohort.notes if "alike" in note]
+    assert note == (
+        "EPVS was not measured alike, which may differ between groups: epvs_input is T1w in 2 "
+        "(NC 0, AD 2), T1w+T2w in 10 (NC 6, AD 4)"
+    )
+    frame["epvs_input"] = "T1w+T2w"
+    cohort, _ = make(frame, groups=["NC", "AD"])
+    assert not [note for note in cohort.notes if "alike" in note]

@@ -56,6 +56,12 @@ COMMON = 0.8
 TIMES = [NUMBER, YEARS]
 CARRIED = ["group", "flags", "site", *TIMES]
 """Columns that are kept as text where the table has them."""
+MADE_BY = {
+    "epvs_": ("epvs_input", "epvs_lesions"),
+    "alps_": ("registration", "dwi_distortion"),
+}
+"""Columns that tell how metrics of these names were measured; what was not measured alike does not
+compare."""
 
 
 @dataclass(frozen=True)
@@ -565,6 +571,7 @@ def select(
             f"the {settings['session']} one is analysed, all of them in the mixed model"
         )
         notes.append(ordered.problem or f"sessions are in order by {ordered.basis}")
+    notes += _made_differently(usable[chosen], plan)
     leave(
         pd.Series(frame.index.isin(usable.index[~chosen]), frame.index),
         f"not the session that is analysed (stats.session: {settings['session']})",
@@ -579,6 +586,29 @@ def select(
         notes,
         ordered,
     )
+
+
+def _made_differently(rows: pd.DataFrame, plan: Plan) -> list[str]:
+    """A note on every column of `MADE_BY` that is not the same for all ``rows`` that have metrics
+    of its kind, with how many of each group are of which kind."""
+    notes = []
+    for start, columns in MADE_BY.items():
+        metrics = [name for name in plan.metrics if name.startswith(start)]
+        measured = rows[rows[metrics].notna().any(axis=1)]
+        for column in columns:
+            kinds = measured[column].dropna() if column in measured else pd.Series(dtype=object)
+            if kinds.nunique() < 2:
+                continue
+            counts = [
+                f"{kind} in {len(own)} ({', '.join(f'{g} {n}' for g, n in by_group.items())})"
+                for kind, own in measured.groupby(column, observed=True)
+                for by_group in [own["group"].value_counts(sort=False)]
+            ]
+            notes.append(
+                f"{start.rstrip('_').upper()} was not measured alike, which may differ between "
+                f"groups: {column} is {', '.join(counts)}"
+            )
+    return notes
 
 
 def reload(table: str | Path, plan: dict) -> tuple[pd.DataFrame, Plan]:
