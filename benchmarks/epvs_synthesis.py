@@ -23,7 +23,7 @@ import pandas as pd
 import yaml
 
 from glymph.common import legend
-from glymph.epvs.census import PROBABILITY, find_objects, mask_of, without
+from glymph.epvs.census import PROBABILITY, find_objects, mask_of, not_counted, without
 from glymph.epvs.content import with_fluid
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
@@ -147,7 +147,8 @@ def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
         pair = shown(t1w, t2w, brain, domain)
         left_out.append(like_lesions(objects, pair, domain, least)[0])
     objects = without(objects, list(map(any, zip(*left_out, strict=True))))
-    return with_fluid(objects, t1w, t2w, brain, domain, np.eye(4))
+    others = not_counted(found, domain, mask_of(objects, domain.shape), reading)
+    return with_fluid(objects, others, t1w, t2w, brain, domain, np.eye(4))
 
 
 def measure(number: int, options, thresholds: dict) -> tuple[dict, dict]:

@@ -49,11 +49,28 @@ def labels():
     return found
 
 
+NOTHING = np.zeros(SHAPE, bool)
+
+
 def measured(t1w, t2w, share, blur=0.0, regions=None, affine=None):
     affine = np.eye(4) if affine is None else affine
     regions = labels() if regions is None else regions
     objects = find_objects(gaussian_filter(share, blur) > 0.15, regions, affine)
-    return with_fluid(objects, t1w, t2w, BRAIN, regions, affine)
+    return with_fluid(objects, NOTHING, t1w, t2w, BRAIN, regions, affine)
+
+
+def test_no_object_changes_when_another_is_taken_away():
+    share, _ = tubes()
+    share = np.maximum(share, np.roll(share, 4, axis=0))  # three pairs, side by side
+    pair = images(share, 0.7)
+    objects = find_objects(share > 0.3, labels(), np.eye(4))
+    assert len(objects) == 6
+    everything = with_fluid(objects, NOTHING, *pair, BRAIN, labels(), np.eye(4))
+    away = NOTHING.copy()
+    away[tuple(objects[2].voxels.T)] = True
+    rest = objects[:2] + objects[3:]
+    after = with_fluid(rest, away, *pair, BRAIN, labels(), np.eye(4))
+    assert [o.fluid for o in after] == [o.fluid for o in everything[:2] + everything[3:]]
 
 
 @pytest.mark.parametrize("blur", [0.0, 0.4, 0.7])

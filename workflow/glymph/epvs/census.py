@@ -150,11 +150,11 @@ def _volumes(
     return [voxel * float(v) for v in ndimage.sum(found.astype(np.float64), owner, numbers)]
 
 
-def territories(objects: list[Object], affine: np.ndarray, shape) -> np.ndarray:
+def territories(objects: list[Object], others: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Number of the object (from 1) that each voxel belongs to, or lies within `FLANK_MM` of and
-    nearer to than to any other; 0 elsewhere."""
-    numbers = mask_of(objects, shape)
-    return _nearest(numbers, numbers > 0, affine) if objects else numbers
+    nearer to than to any other or to what is `not_counted`, ``others`` (bool); 0 elsewhere."""
+    numbers = mask_of(objects, others.shape)
+    return _nearest(numbers, others | (numbers > 0), affine) if objects else numbers
 
 
 def _nearest(parts: np.ndarray, marked: np.ndarray, affine: np.ndarray) -> np.ndarray:

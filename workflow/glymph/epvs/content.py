@@ -19,6 +19,7 @@ LEAST_SHELL = 10
 
 def with_fluid(
     objects: list[Object],
+    others: np.ndarray,
     t1w: np.ndarray,
     t2w: np.ndarray | None,
     brain: np.ndarray,
@@ -36,7 +37,9 @@ def with_fluid(
     are medians of what lies 2 to 4 voxels around in the same region. No network's idea of a width
     is in it: the object only says where to add up.
 
-    ``t1w`` and ``t2w`` (x, y, z): in [-1, 1] at 1 mm, on the grid of ``brain`` (bool), of the
+    ``others`` (bool, x, y, z): what was found and is not counted; it is neither tissue around an
+    object nor part of one, so that no object changes when a rater takes another away.
+    ``t1w`` and ``t2w``: in [-1, 1] at 1 mm, on the grid of ``brain`` (bool), of the
     region ``labels`` and of ``affine``; the T2w is -1 where it shows nothing. Without white matter
     to compare with ``fluid`` stays None.
     """
@@ -46,8 +49,8 @@ def with_fluid(
     fall = way_to_csf(t1w, white, brain)
     ways = [(fall, brain), *_rise(t2w, brain, labels)]
     counted = brain & ~large_spaces(objects, t1w, brain, labels)
-    free = counted & (labels > 0) & (fall < FLUID)
-    owners = np.where(counted, territories(objects, affine, labels.shape), 0)
+    free = counted & (labels > 0) & (fall < FLUID) & ~others
+    owners = np.where(counted, territories(objects, others, affine), 0)
     voxel = float(np.prod(voxel_sizes(affine)))
     found = []
     for number, (item, shell) in enumerate(
