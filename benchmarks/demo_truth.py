@@ -112,15 +112,8 @@ def show_epvs(both: pd.DataFrame, agreement: pd.DataFrame) -> None:
                 line += f"  r = {np.corrcoef(mine, true)[0, 1]:.2f}"
             print(line)
     middle = agreement.median(numeric_only=True)
-    names = (
-        "dice",
-        "recall",
-        "precision",
-        "object_recall",
-        "object_precision",
-        "object_f1",
-        "reference_outside",
-    )
+    names = ["dice", "recall", "precision", "reference_outside"]
+    names += [f"object_{name}" for name in ("recall", "precision", "f1")]
     print("median " + ", ".join(f"{name} {middle[name]:.2f}" for name in names))
 
 

@@ -9,7 +9,6 @@ from glymph.common.spaces import write_itk_affine
 from glymph.epvs import lesions
 from glymph.epvs.census import find_objects
 from glymph.epvs.lesions import (
-    FLUID,
     in_lesion_like,
     like_lesions,
     shown,
@@ -57,8 +56,7 @@ def objects():
 
 
 def around_objects(found, pair, labels):
-    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
-    return surroundings(found, free, labels)
+    return surroundings(found, lesions.tissue(pair.fall, pair.seen, labels), labels)
 
 
 def judged(pair, labels=None, least=0.7):

@@ -10,7 +10,7 @@ from glymph.common import legend
 from glymph.common.spaces import voxel_sizes
 from glymph.epvs.census import Object, territories
 from glymph.epvs.fluid import large_spaces
-from glymph.epvs.lesions import FLUID, surroundings
+from glymph.epvs.lesions import FLUID, surroundings, tissue
 from glymph.epvs.quality import way_to_csf, white_matter
 
 LEAST_SHELL = 10
@@ -49,7 +49,7 @@ def with_fluid(
     fall = way_to_csf(t1w, white, brain)
     ways = [(fall, brain), *_rise(t2w, brain, labels)]
     counted = brain & ~large_spaces(objects, t1w, brain, labels)
-    free = counted & (labels > 0) & (fall < FLUID) & ~others
+    free = tissue(fall, counted, labels) & ~others
     owners = np.where(counted, territories(objects, others, affine), 0)
     voxel = float(np.prod(voxel_sizes(affine)))
     found = []

@@ -3,6 +3,7 @@ of its own shows, and objects whose signal, or whose surroundings, are a lesion'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import nibabel as nib
@@ -114,13 +115,18 @@ def in_white_matter(mask: np.ndarray, white: np.ndarray, grey: np.ndarray) -> np
     """
     parts, _ = ndimage.label(mask, CONNECTED)
     kept = np.zeros(mask.shape, bool)
-    for number, place in enumerate(ndimage.find_objects(parts), start=1):
-        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
-        own = parts[box] == number
-        rim = ndimage.binary_dilation(own, CONNECTED) & ~own
+    for box, own, rim in with_rims(parts):
         if white[box][rim].sum() > grey[box][rim].sum():
             kept[box] |= own
     return kept
+
+
+def with_rims(parts: np.ndarray) -> Iterator[tuple[tuple[slice, ...], np.ndarray, np.ndarray]]:
+    """(Box of slices; voxels in it; their neighbours, of 26, in it) of each number in ``parts``."""
+    for number, place in enumerate(ndimage.find_objects(parts), start=1):
+        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
+        own = parts[box] == number
+        yield box, own, ndimage.binary_dilation(own, CONNECTED) & ~own
 
 
 def closed(mask: np.ndarray, reach: float) -> np.ndarray:
@@ -244,9 +250,15 @@ def in_lesion_like(
     ]
 
 
+def tissue(fall: np.ndarray, seen: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Voxels (bool) of the regions ``labels``, of those ``seen`` (bool), that are no fluid by their
+    ``fall`` to CSF on T1w."""
+    return seen & (labels > 0) & (fall < FLUID)
+
+
 def surroundings(objects: list[Object], free: np.ndarray, labels: np.ndarray) -> list[tuple]:
     """Indices of what lies `SHELL_VOXELS` around each of ``objects`` within its region of
-    ``labels``, is ``free`` (bool, x, y, z), such as of fluid, and no other object."""
+    ``labels``, is ``free`` (bool, x, y, z) and belongs to no other object."""
     free = free.copy()
     for item in objects:
         free[tuple(item.voxels.T)] = False
@@ -276,7 +288,7 @@ def like_lesions(
     """
     if pair is None or not objects:
         return [False] * len(objects), None
-    free = pair.seen & (labels > 0) & (pair.fall < FLUID)
+    free = tissue(pair.fall, pair.seen, labels)
     around = surroundings(objects, free, labels)
     inside = in_lesion_like(objects, pair, around, labels)
     pale = [pair.fall[tuple(item.voxels.T)].mean() < DARK_IN_LESION for item in objects]

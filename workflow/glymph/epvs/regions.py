@@ -19,7 +19,7 @@ from glymph.common.registry import checked
 from glymph.common.spaces import apply_affine, read_itk_affine, voxel_sizes
 from glymph.common.template import Template
 from glymph.epvs import atlas
-from glymph.epvs.lesions import closed
+from glymph.epvs.lesions import closed, with_rims
 from glymph.epvs.prepare import Grid, resample
 from glymph.epvs.roof import find_roofs
 from glymph.networks.run import Bundle, open_bundle
@@ -214,10 +214,7 @@ def narrow_gaps(inside: np.ndarray) -> np.ndarray:
     and of which the surface is region for the most part, `ENCLOSED`."""
     parts, _ = ndimage.label(closed(inside, GAP_MM) & ~inside)
     found = np.zeros(inside.shape, bool)
-    for number, place in enumerate(ndimage.find_objects(parts), start=1):
-        box = tuple(slice(max(0, s.start - 1), s.stop + 1) for s in place)
-        own = parts[box] == number
-        rim = ndimage.binary_dilation(own, np.ones((3, 3, 3))) & ~own
+    for box, own, rim in with_rims(parts):
         if inside[box][rim].mean() >= ENCLOSED:
             found[box] |= own
     return found

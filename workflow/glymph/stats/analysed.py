@@ -596,13 +596,12 @@ def _made_differently(rows: pd.DataFrame, plan: Plan) -> list[str]:
         metrics = [name for name in plan.metrics if name.startswith(start)]
         measured = rows[rows[metrics].notna().any(axis=1)]
         for column in columns:
-            kinds = measured[column].dropna() if column in measured else pd.Series(dtype=object)
-            if kinds.nunique() < 2:
+            if column not in measured or measured[column].nunique() < 2:
                 continue
+            sizes = measured.groupby([column, "group"], observed=False).size().unstack()
             counts = [
-                f"{kind} in {len(own)} ({', '.join(f'{g} {n}' for g, n in by_group.items())})"
-                for kind, own in measured.groupby(column, observed=True)
-                for by_group in [own["group"].value_counts(sort=False)]
+                f"{kind} in {row.sum()} ({', '.join(f'{group} {n}' for group, n in row.items())})"
+                for kind, row in sizes.iterrows()
             ]
             notes.append(
                 f"{start.rstrip('_').upper()} was not measured alike, which may differ between "
