@@ -99,26 +99,25 @@ for (name in names(covariates)) {
 # counts
 d <- read.csv("counts.csv", stringsAsFactors = TRUE)
 d <- d[complete.cases(d), ]
-m <- glm.nb(epvs_total_count ~ age + sex + group, d, control = glm.control(1e-12, 200))
-f <- "glm.nb(epvs_total_count ~ age + sex + group)"
-s <- summary(m)$coefficients
-# glm.nb's errors are of the expected information and take theta as known; ours are of the observed
-# information with the dispersion among the parameters.
-x <- model.matrix(m)
-nll <- function(p) -sum(dnbinom(d$epvs_total_count, size = exp(-p[6]), log = TRUE,
-                                mu = exp(x %*% p[1:5])))
-best <- optim(c(coef(m), -log(m$theta)), nll, method = "BFGS", control = list(reltol = 1e-14))
-error <- sqrt(diag(solve(optimHess(best$par, nll, control = list(ndeps = rep(1e-4, 6))))))
+f <- "glm(epvs_total_count ~ age + sex + group, negative.binomial(theta)), theta of theta.mm"
+m <- glm(epvs_total_count ~ age + sex + group, poisson, d, control = glm.control(1e-12, 200))
+for (turn in 1:200) {
+  theta <- theta.mm(m, eps = 1e-12, limit = 100)
+  m <- glm(epvs_total_count ~ age + sex + group, negative.binomial(theta), d,
+           control = glm.control(1e-12, 200))
+}
+s <- summary(m, dispersion = 1)$coefficients
 for (g in c("B", "C")) {
   k <- paste0("group", g)
   out("counts", paste("rate_ratio", g), exp(s[k, 1]), f)
-  out("counts", paste("z", g), best$par[[k]] / error[[k]], "optimHess of the whole likelihood")
+  out("counts", paste("t", g), s[k, 1] / s[k, 2], f)
+  out("counts", paste("p", g), 2 * pt(-abs(s[k, 1] / s[k, 2]), df.residual(m)), "pt of that t")
 }
-out("counts", "dispersion", 1 / m$theta, paste0("1 / ", f, "$theta"))
-r <- glm.nb(epvs_total_count ~ age + sex, d, control = glm.control(1e-12, 200))
-out("counts", "p_groups", pchisq(2 * (logLik(m) - logLik(r)), 2, lower.tail = FALSE),
-    "likelihood ratio of glm.nb with and without the groups")
-out("counts", "zeros_expected", sum(dnbinom(0, size = m$theta, mu = fitted(m))), "sum(dnbinom(0))")
+out("counts", "dispersion", 1 / theta, paste0("1 / theta of ", f))
+b <- coef(m)[c("groupB", "groupC")]; v <- summary(m, dispersion = 1)$cov.scaled[names(b), names(b)]
+out("counts", "p_groups", pf(drop(b %*% solve(v, b)) / 2, 2, df.residual(m), lower.tail = FALSE),
+    "Wald F of both groups")
+out("counts", "zeros_expected", sum(dnbinom(0, size = theta, mu = fitted(m))), "sum(dnbinom(0))")
 p <- glm(epvs_total_count ~ age + sex + group, poisson, d, control = glm.control(1e-12, 200))
 out("counts", "poisson C", coef(p)["groupC"], "glm(epvs_total_count ~ age + sex + group, poisson)")
 

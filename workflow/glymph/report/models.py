@@ -194,7 +194,7 @@ def counts(results: Results) -> Table | None:
     note = (
         "How many times as many perivascular spaces the first group has as the second, at the same "
         "covariates: negative binomial regression, or Poisson where counts scatter no more. All "
-        "groups: likelihood ratio test. Many more subjects without any than the model expects "
+        "groups: F test. Many more subjects without any than the model expects "
         "would speak against it."
     )
     lost = table[table["rate_ratio"].isna()]

@@ -6,22 +6,23 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from statsmodels.discrete.discrete_model import NegativeBinomial, Poisson
+from scipy.optimize import brentq
+from statsmodels.genmod.families import NegativeBinomial, Poisson
+from statsmodels.genmod.generalized_linear_model import GLM
 
 from glymph.stats.analysed import Plan, with_sites
 from glymph.stats.comparison import add_fdr
 from glymph.stats.design import NotComputable, check_estimable, covariate_design, indicators
 
-POISSON = 1e-4
-"""Dispersion below which counts scatter no more than a Poisson's, and are modelled so."""
+DISPERSIONS = 1e-4, 1e3
+"""Where the dispersion is sought; below, counts scatter no more than a Poisson's."""
 
 
 def rates(frame: pd.DataFrame, plan: Plan, site: str = "none") -> list[dict]:
     """Rate ratio of every group against the first for every number of perivascular spaces.
 
-    Negative binomial regression (log link, variance mu + dispersion mu^2) on the groups
-    and covariates by maximum likelihood, with Wald intervals; ``p_groups`` is the likelihood ratio
+    Negative binomial regression (log link, variance mu + dispersion mu^2) on the groups and
+    covariates (`fit_counts`), with Wald intervals and tests by Student's t; ``p_groups`` is the F
     test of all groups together. Counts that scatter no more than a Poisson's are modelled as such.
     ``zeros`` and ``zeros_expected`` tell whether there are more subjects without any than the model
     allows for. False-discovery rate over all rows. ``frame``: as measured, since harmonised counts
@@ -57,52 +58,57 @@ def _rates(frame: pd.DataFrame, plan: Plan, metric: str) -> list[dict]:
     if len(y) - matrix.shape[1] < 2:
         raise NotComputable(f"{len(y)} subjects are too few for {matrix.shape[1]} parameters")
     model, dispersion = fit_counts(y, matrix)
-    without, _ = fit_counts(y, terms, poisson=dispersion == 0)
-    ratio = max(0.0, 2 * (model.llf - without.llf))
-    mean = np.exp(matrix @ model.params[: matrix.shape[1]])
+    together = np.eye(matrix.shape[1])[terms.shape[1] :]
     kind = "negative binomial" if dispersion else "Poisson"
     about = {
         "group2": present[0], "n": len(y), "model": kind,
         "dispersion": dispersion, "zeros": int((y == 0).sum()),
-        "zeros_expected": float(_zero(mean, dispersion).sum()),
-        "p_groups": float(stats.chi2.sf(ratio, groups.shape[1])),
+        "zeros_expected": float(_zero(model.mu, dispersion).sum()),
+        "df": float(model.df_resid), "p_groups": float(model.f_test(together).pvalue),
     }  # fmt: skip
     rows = []
     for k, group in enumerate(present[1:], terms.shape[1]):
         low, high = np.exp(model.conf_int()[k])
         rows.append({"group1": group} | about | {
             "rate_ratio": float(np.exp(model.params[k])), "low": float(low), "high": float(high),
-            "z": float(model.tvalues[k]), "p": float(model.pvalues[k])})  # fmt: skip
+            "t": float(model.tvalues[k]), "p": float(model.pvalues[k])})  # fmt: skip
     return rows
 
 
-def fit_counts(y: np.ndarray, matrix: np.ndarray, poisson: bool = False):
-    """(model, dispersion) by maximum likelihood; the dispersion of a Poisson is 0.
+def fit_counts(y: np.ndarray, matrix: np.ndarray):
+    """(statsmodels' result, dispersion) of ``y`` (n,), whole numbers, on ``matrix`` (n, k).
 
-    ``y`` (n,) whole numbers, ``matrix`` (n, k). Raises `NotComputable` where nothing converges.
+    The dispersion is that at which Pearson's chi square equals the n - k degrees of freedom
+    (Breslow 1984, 10.2307/2347661), 0 where a Poisson's is smaller already. The likelihood's own is
+    too small in small cohorts, and its tests call too many of them different. Raises
+    `NotComputable` where nothing converges.
     """
+    free = len(y) - matrix.shape[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what did not converge is found below
         try:
-            plain = Poisson(y, matrix).fit(disp=0, maxiter=200)
-            if poisson:
-                return plain, 0.0
-            start = [*plain.params, _moment(y, plain.predict())]
-            wide = NegativeBinomial(y, matrix).fit(start, disp=0, maxiter=500, method="bfgs")
-            if wide.params[-1] > POISSON and not wide.mle_retvals["converged"]:
-                wide = NegativeBinomial(y, matrix).fit(start, disp=0, maxiter=2000, method="nm")
+            plain = GLM(y, matrix, Poisson()).fit(use_t=True)
+
+            def beyond(log: float) -> float:
+                return _wide(y, matrix, np.exp(log), plain).pearson_chi2 - free
+
+            low, high = np.log(DISPERSIONS)
+            if plain.pearson_chi2 <= free or beyond(low) <= 0:
+                found, dispersion = plain, 0.0
+            else:
+                dispersion = float(np.exp(brentq(beyond, low, high, xtol=1e-8)))
+                found = _wide(y, matrix, dispersion, plain)
         except (np.linalg.LinAlgError, ValueError):
             raise NotComputable("the model of the counts did not converge") from None
-    if not wide.params[-1] > POISSON:
-        return plain, 0.0
-    if not (wide.mle_retvals["converged"] and np.isfinite(wide.bse).all()):
+    if not (found.converged and np.isfinite(found.bse).all()):
         raise NotComputable("the model of the counts did not converge")
-    return wide, float(wide.params[-1])
+    return found, dispersion
 
 
-def _moment(y: np.ndarray, mean: np.ndarray) -> float:
-    """Start of the dispersion, by moments."""
-    return float(max(0.05, np.mean(((y - mean) ** 2 - mean) / mean**2)))
+def _wide(y: np.ndarray, matrix: np.ndarray, dispersion: float, plain):
+    """The negative binomial model of this ``dispersion``, sought from the ``plain`` one."""
+    model = GLM(y, matrix, NegativeBinomial(alpha=dispersion))
+    return model.fit(start_params=plain.params, use_t=True)
 
 
 def _zero(mean: np.ndarray, dispersion: float) -> np.ndarray:
