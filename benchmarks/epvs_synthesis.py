@@ -23,7 +23,14 @@ import pandas as pd
 import yaml
 
 from glymph.common import legend
-from glymph.epvs.census import PROBABILITY, find_objects, mask_of, not_counted, without
+from glymph.epvs.census import (
+    PROBABILITY,
+    elsewhere,
+    find_objects,
+    mask_of,
+    not_counted,
+    without,
+)
 from glymph.epvs.content import with_fluid
 from glymph.epvs.fluid import at_walls
 from glymph.epvs.lesions import like_lesions, shown
@@ -148,6 +155,7 @@ def as_counted(found, reading, t1w, t2w, brain, domain, least: float) -> list:
         left_out.append(like_lesions(objects, pair, domain, least)[0])
     objects = without(objects, list(map(any, zip(*left_out, strict=True))))
     others = not_counted(found, domain, mask_of(objects, domain.shape), reading)
+    others |= elsewhere(found, domain, reading)
     return with_fluid(objects, others, t1w, t2w, brain, domain, np.eye(4))
 
 

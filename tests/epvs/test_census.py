@@ -174,6 +174,24 @@ def test_neighbours_share_what_lies_between_them():
     assert volumes == pytest.approx([6.9, 6.9])
 
 
+@pytest.mark.parametrize("axes", STORAGE)
+def test_what_crosses_a_regions_border_is_as_large_as_its_part_inside(axes):
+    """A sulcus beside the region, whose tip lies in it, is no part of a space's volume."""
+    field = np.zeros(SHAPE, np.float32)
+    field[5:12, 5, 3:9] = 1.0
+    field[5:12, 6, 3:9] = 0.1
+    labels = everywhere()
+    labels[8:] = 0
+    reading = census.Reading(0.35, 0.2, shares=True)
+    (found,) = census.find_objects(field, labels, world(axes=axes), None, reading)
+    assert found.volume == pytest.approx(3 * 6 * 1.1, rel=1e-5)
+    assert census.elsewhere(field, labels, reading).sum() == 4 * 6
+    (corrected,) = census.find_corrected(
+        field, labels, world(axes=axes), None, reading, (field > 0.5) & (labels > 0)
+    )
+    assert corrected.volume == found.volume
+
+
 def test_width_is_that_of_the_cylinder():
     z, y, x = np.meshgrid(range(5, 9), range(5, 8), range(5, 8), indexing="ij")
     field = np.zeros(SHAPE, np.float32)

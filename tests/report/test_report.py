@@ -226,17 +226,24 @@ def rows_of_agreement():
     ]  # fmt: skip
 
 
+def summary_of(rows):
+    return pd.DataFrame(summary(rows, list(MEASURES))).assign(reference_made="scratch")
+
+
 def test_agreement_gives_table_2_and_figure_3_of_the_union_alone(report_on, tmp_path):
     results = report_on(draw({"AD": 5, "NC": 5}))
     assert figures.agreement(results) is None
     rows = rows_of_agreement()
     results.tables["agreement"] = pd.DataFrame(rows)
-    results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
+    results.tables["agreement_summary"] = summary_of(rows)
     table = all_tables(results)["agreement"]
     assert "Table 2" in table.title
     listed = [row[table.head.index("group")] for row in table.rows]
     assert results.groups == ["NC", "AD"], "the reference first, not as in the rows"
-    assert listed == ["NC", "AD", "all"] * (len(listed) // 3) and len(listed) > 3
+    assert listed == ["NC", "AD", "all"] * 4
+    dice = [row[table.head.index("Dice")] for row in table.rows if row[0] == "workflow and union"]
+    assert dice == ["0.65 (0.575, 0.725)"] * 3
+    assert table.note.endswith("were made: scratch.")
     first = figures.agreement(results).axes[0]
     heights = np.concatenate([c.get_offsets()[:, 1] for c in first.collections
                               if len(c.get_offsets()) > 1])  # fmt: skip
@@ -293,7 +300,7 @@ def evil_report(report_on):
     )  # fmt: skip
     rows = [row | {"reference": EVIL, "group": EVIL} for row in rows_of_agreement()]
     results.tables["agreement"] = pd.DataFrame(rows)
-    results.tables["agreement_summary"] = pd.DataFrame(summary(rows, list(MEASURES)))
+    results.tables["agreement_summary"] = summary_of(rows)
     return results
 
 

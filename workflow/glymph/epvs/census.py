@@ -75,7 +75,8 @@ def find_objects(
     [(5, 5.0)]
     """
     candidates = _candidates(found, labels, lesions, reading)
-    return _measured(found, candidates, candidates, labels, affine, reading)
+    marked = candidates | elsewhere(found, labels, reading)
+    return _measured(found, candidates, marked, labels, affine, reading)
 
 
 def find_corrected(
@@ -96,7 +97,8 @@ def find_corrected(
     automatic = _candidates(found, labels, lesions, reading)
     kept = corrected & (labels > 0)
     filled = np.where(kept & ~automatic, np.float32(1), found)
-    return _measured(filled, kept, automatic | kept, labels, affine, reading)
+    marked = automatic | kept | elsewhere(found, labels, reading)
+    return _measured(filled, kept, marked, labels, affine, reading)
 
 
 def _candidates(found, labels, lesions: np.ndarray | None, reading: Reading) -> np.ndarray:
@@ -123,8 +125,8 @@ def _measured(found, wanted, marked, labels, affine, reading: Reading) -> list[O
 
 
 def marked_by(found: np.ndarray, labels: np.ndarray, reading: Reading) -> np.ndarray:
-    """Voxels (bool) of perivascular spaces of any length in the map ``found``, inside the regions
-    of ``labels``."""
+    """Voxels (bool) of perivascular spaces of any length in the map ``found`` where ``labels`` are
+    above 0, as in the regions."""
     inside = labels > 0
     parts, _ = ndimage.label((found > reading.grow) & inside, CONNECTED)
     seeded = np.unique(parts[(found > reading.seed) & inside])
@@ -132,6 +134,12 @@ def marked_by(found: np.ndarray, labels: np.ndarray, reading: Reading) -> np.nda
     if reading.shares:
         kept &= found >= HALF * ndimage.maximum_filter(found, size=3)
     return kept
+
+
+def elsewhere(found: np.ndarray, labels: np.ndarray, reading: Reading) -> np.ndarray:
+    """Voxels (bool) that the map ``found`` marks outside the regions. They are no object's: what
+    crosses the border of a region is as large as what lies inside."""
+    return marked_by(found, labels == 0, reading)
 
 
 def _volumes(
@@ -152,7 +160,8 @@ def _volumes(
 
 def territories(objects: list[Object], others: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Number of the object (from 1) that each voxel belongs to, or lies within `FLANK_MM` of and
-    nearer to than to any other or to what is `not_counted`, ``others`` (bool); 0 elsewhere."""
+    nearer to than to any other or to ``others`` (bool), what is `not_counted` or `elsewhere`; 0
+    where there is none."""
     numbers = mask_of(objects, others.shape)
     return _nearest(numbers, others | (numbers > 0), affine) if objects else numbers
 

@@ -37,8 +37,9 @@ def with_fluid(
     are medians of what lies 2 to 4 voxels around in the same region. No network's idea of a width
     is in it: the object only says where to add up.
 
-    ``others`` (bool, x, y, z): what was found and is not counted; it is neither tissue around an
-    object nor part of one, so that no object changes when a rater takes another away.
+    ``others`` (bool, x, y, z): what was found and is not counted, or lies in no region; it is
+    neither tissue around an object nor part of one, so that no object changes when a rater takes
+    another away.
     ``t1w`` and ``t2w``: in [-1, 1] at 1 mm, on the grid of ``brain`` (bool), of the
     region ``labels`` and of ``affine``; the T2w is -1 where it shows nothing. Without white matter
     to compare with ``fluid`` stays None.

@@ -90,21 +90,38 @@ def of_group(part: pd.DataFrame, group: str, means: bool) -> str:
     return (_value if means else _median)(_row_of(part, group))
 
 
+AGREEMENT = {
+    "dice": "Dice",
+    "object_recall": "object recall",
+    "object_precision": "object precision",
+    "object_f1": "object F1",
+    "volume_difference_mm3": "volume difference, mm³",
+    "count_difference": "difference of number",
+    "reference_outside": "outside",
+}
+"""The measures that are shown, as people write them."""
+
+
 def agreement(results: Results) -> Table | None:
     """Table 2, where there are raters."""
     if "agreement_summary" not in results.tables or not len(results["agreement_summary"]):
         return None
     table = results["agreement_summary"]
-    order = {group: number for number, group in enumerate(results.groups)}
-    comparison = (table["group"] == "all").shift(fill_value=False).cumsum()  # "all" ends each one
-    place = table["group"].map(order).fillna(len(order))
-    table = table.assign(comparison=comparison, place=place).sort_values(
-        ["comparison", "place"], kind="stable"
-    )[list(table.columns)]
-    rows = [[_text(v) for v in row] for row in table.itertuples(index=False)]
+    places = {group: number for number, group in enumerate(results.groups)}
+    rows = []
+    for (result, reference), pair in table.groupby(["result", "reference"], sort=False):
+        groups = sorted(pair["group"].unique(), key=lambda group: places.get(group, len(places)))
+        for group in groups:
+            part = pair[pair["group"] == group].set_index("measure")
+            cells = [_median(part.loc[m]) for m in AGREEMENT]
+            rows.append([f"{result} and {reference}", group, f"{part['n'].max():.0f}", *cells])
+    made = "".join(f" How the masks were made: {how}." for how in table["reference_made"].unique())
     return Table("agreement", "Table 2. Agreement with raters",
-                 [c.replace("_", " ") for c in table.columns], rows,
-                 "Median and quartiles over subjects, per group and comparison.")  # fmt: skip
+                 ["", "group", "n", *AGREEMENT.values()], rows,
+                 "Median (quartiles) over subjects. Differences: the first minus the second. "
+                 "Objects: perivascular spaces of 2 mm and longer. Outside: share of the second's "
+                 "that lies in no region. Further measures: group/agreement_summary.tsv."
+                 + made)  # fmt: skip
 
 
 def rating_agreement(results: Results) -> Table | None:

@@ -264,8 +264,8 @@ def methods(results: Results, imaging: dict | None, software: dict[str, str]) ->
         found.append(
             "Numbers of perivascular spaces were compared as counts too, by negative binomial "
             "regression (Poisson where they scattered no more) on groups and covariates, with "
-            "rate ratios, Wald intervals by Student's t and an F test of the groups; the dispersion "
-            "is that of the moments, which in small cohorts the likelihood falls short of."
+            "rate ratios, Wald intervals by Student's t, an F test of the groups, and the "
+            "dispersion of the moments, which in small cohorts the likelihood falls short of."
         )
     if results["mediation"]["beta"].notna().any():
         found.append(

@@ -66,6 +66,7 @@ def main(snakemake):
     settings = {"lesions": lesions.made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels, *source.corrected], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
+    others |= census.elsewhere(found, labels, reading)
     objects = with_fluid(objects, others, t1w_1mm, t2w_1mm, brain, labels, affine)
     rows = census.table(objects, affine, to_template)
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
