@@ -16,7 +16,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from glymph.report.results import MARKERS, SETS, Results, p_equals
+from glymph.report.results import AGREEMENT, MARKERS, SETS, Results, p_equals
 from glymph.stats.analysed import WHOLE
 from glymph.stats.correlation import residuals
 from glymph.stats.design import NotComputable
@@ -207,9 +207,7 @@ def agreement(results: Results) -> Figure | None:
             if len(values):
                 axis.hlines(np.median(values), place - 0.28, place + 0.28, color=colour)
         axis.set_xticks(range(len(groups)), [g or WHOLE for g in groups])
-        axis.set(
-            ylim=(-0.02, 1.02), title=measure.replace("_", " "), xlim=(-0.5, len(groups) - 0.5)
-        )
+        axis.set(ylim=(-0.02, 1.02), title=AGREEMENT[measure], xlim=(-0.5, len(groups) - 0.5))
     return figure
 
 

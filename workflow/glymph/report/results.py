@@ -21,6 +21,18 @@ PALETTE = ("#004488", "#ddaa33", "#bb5566", "#000000", "#88ccee", "#44aa99", "#a
 """Told apart by the colour-blind and, by lightness, in grey (the first three: Paul Tol's high
 contrast)."""
 MARKERS = "osD^vPX"
+AGREEMENT = {
+    "dice": "Dice",
+    "recall": "recall",
+    "precision": "precision",
+    "object_recall": "object recall",
+    "object_precision": "object precision",
+    "object_f1": "object F1",
+    "volume_difference_mm3": "volume difference, mm³",
+    "count_difference": "difference of number",
+    "reference_outside": "outside",
+}
+"""Measures of agreement with raters that a reader sees, as people write them."""
 SETS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Of feature sets and analyses."""
 

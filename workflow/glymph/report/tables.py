@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from glymph.report.results import Results, fixed, label, number, p_text, within
+from glymph.report.results import AGREEMENT, Results, fixed, label, number, p_text, within
 from glymph.stats.analysed import WHOLE
 
 
@@ -90,16 +90,8 @@ def of_group(part: pd.DataFrame, group: str, means: bool) -> str:
     return (_value if means else _median)(_row_of(part, group))
 
 
-AGREEMENT = {
-    "dice": "Dice",
-    "object_recall": "object recall",
-    "object_precision": "object precision",
-    "object_f1": "object F1",
-    "volume_difference_mm3": "volume difference, mm³",
-    "count_difference": "difference of number",
-    "reference_outside": "outside",
-}
-"""The measures that are shown, as people write them."""
+IN_TABLE = [name for name in AGREEMENT if name not in ("recall", "precision")]
+"""The measures of agreement that the table shows; those of voxels are in figure 3."""
 
 
 def agreement(results: Results) -> Table | None:
@@ -113,11 +105,11 @@ def agreement(results: Results) -> Table | None:
         groups = sorted(pair["group"].unique(), key=lambda group: places.get(group, len(places)))
         for group in groups:
             part = pair[pair["group"] == group].set_index("measure")
-            cells = [_median(part.loc[m]) for m in AGREEMENT]
+            cells = [_median(part.loc[m]) for m in IN_TABLE]
             rows.append([f"{result} and {reference}", group, f"{part['n'].max():.0f}", *cells])
     made = "".join(f" How the masks were made: {how}." for how in table["reference_made"].unique())
     return Table("agreement", "Table 2. Agreement with raters",
-                 ["", "group", "n", *AGREEMENT.values()], rows,
+                 ["", "group", "n", *(AGREEMENT[m] for m in IN_TABLE)], rows,
                  "Median (quartiles) over subjects. Differences: the first minus the second. "
                  "Objects: perivascular spaces of 2 mm and longer. Outside: share of the second's "
                  "that lies in no region. Further measures: group/agreement_summary.tsv."
