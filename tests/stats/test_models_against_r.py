@@ -95,6 +95,10 @@ def test_counts_are_those_of_r():
     part = frame.dropna()
     columns = [part["age"] - 70, part["sex"] == "M", part["group"] == "B", part["group"] == "C"]
     matrix = np.column_stack([np.ones(len(part)), *columns]).astype(float)
+    even = np.floor(part["age"] / 10) + 3 * (part["group"] == "C")
+    plain, dispersion = counts.fit_counts(even.to_numpy(float), matrix)
+    assert dispersion == 0
+    assert plain.params[-1] == pytest.approx(expected["poisson C"], rel=1e-5)
     even = np.full(len(part), 5.0) + np.arange(len(part)) % 2
     assert counts.fit_counts(even, matrix)[1] == 0
 

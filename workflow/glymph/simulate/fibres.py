@@ -17,8 +17,7 @@ ACROSS = 0.46e-3
 OTHER_PARALLEL, OTHER_ACROSS = 1.6e-3, 0.42e-3
 UNEVEN, WAVE_MM = 0.15, (70.0, 95.0, 80.0)
 """By how much of itself diffusivity differs over the white matter outside the tracts, and over
-which lengths: in people MD of the skeleton spreads by 0.2 to 0.3e-3 mm2/s (Baykara 2016,
-10.1002/ana.24758)."""
+which lengths: in a real head MD of the skeleton spreads by 0.2e-3 mm2/s (docs/validation.md)."""
 
 
 def alps_index(tensors: dict, side: str) -> float:

@@ -83,26 +83,27 @@ def fit_counts(y: np.ndarray, matrix: np.ndarray):
     too small in small cohorts, and its tests call too many of them different. Raises
     `NotComputable` where nothing converges.
     """
-    free = len(y) - matrix.shape[1]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what did not converge is found below
         try:
             plain = GLM(y, matrix, Poisson()).fit(use_t=True)
-
-            def beyond(log: float) -> float:
-                return _wide(y, matrix, np.exp(log), plain).pearson_chi2 - free
-
-            low, high = np.log(DISPERSIONS)
-            if plain.pearson_chi2 <= free or beyond(low) <= 0:
-                found, dispersion = plain, 0.0
-            else:
-                dispersion = float(np.exp(brentq(beyond, low, high, xtol=1e-8)))
-                found = _wide(y, matrix, dispersion, plain)
+            dispersion = _dispersion(y, matrix, plain)
+            found = _wide(y, matrix, dispersion, plain) if dispersion else plain
         except (np.linalg.LinAlgError, ValueError):
             raise NotComputable("the model of the counts did not converge") from None
     if not (found.converged and np.isfinite(found.bse).all()):
         raise NotComputable("the model of the counts did not converge")
     return found, dispersion
+
+
+def _dispersion(y: np.ndarray, matrix: np.ndarray, plain) -> float:
+    """Where Pearson's chi square, from the Poisson model ``plain`` on, meets its freedom."""
+
+    def beyond(log: float) -> float:
+        return _wide(y, matrix, np.exp(log), plain).pearson_chi2 - plain.df_resid
+
+    low, high = np.log(DISPERSIONS)
+    return float(np.exp(brentq(beyond, low, high, xtol=1e-8))) if beyond(low) > 0 else 0.0
 
 
 def _wide(y: np.ndarray, matrix: np.ndarray, dispersion: float, plain):

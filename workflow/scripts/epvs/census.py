@@ -66,8 +66,8 @@ def main(snakemake):
     settings = {"lesions": lesions.made_by, "csf_likeness": least}
     about = stamp([source.probability, source.labels, *source.corrected], settings)
     save((own > 0).astype(np.uint8), t1w.affine, out.mask, about)
-    others |= census.elsewhere(found, labels, reading)
-    objects = with_fluid(objects, others, t1w_1mm, t2w_1mm, brain, labels, affine)
+    no_object = others | census.elsewhere(found, labels, reading)
+    objects = with_fluid(objects, no_object, t1w_1mm, t2w_1mm, brain, labels, affine)
     rows = census.table(objects, affine, to_template)
     write_tsv(rows, out.objects, list(census.TABLE_COLUMNS))
     write_json({k: {"Description": v} for k, v in census.TABLE_COLUMNS.items()}, out.objects_json)
